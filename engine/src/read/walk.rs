@@ -1,0 +1,124 @@
+//! From batch to batch through a segment, by what the batches themselves say.
+
+use std::sync::Arc;
+
+use millstream_format::{BATCH_HEADER_LEN, BatchHeader};
+
+use super::batch::{Batch, Place};
+use crate::{
+    error::Error,
+    io::device::{Access, Device, Map},
+    segment::{Segment, SegmentHeader},
+};
+
+/// A place in a segment where a batch begins.
+#[derive(Debug, Clone)]
+pub(crate) struct Spot {
+    pub segment: Arc<Segment>,
+    pub header: SegmentHeader,
+    pub map: Arc<dyn Map>,
+    pub offset: u64,
+    /// Sequence number of the first record expected there.
+    pub sequence: u64,
+}
+
+/// What lies at a spot.
+#[derive(Debug, Clone)]
+pub(crate) enum Found {
+    /// A batch header that belongs there.
+    Batch(BatchHeader),
+    /// Nothing: zeros, or a batch of a time before the segment was begun.
+    Nothing,
+    /// Bytes that are not what was written.
+    Broken(String),
+}
+
+impl Spot {
+    /// What lies at this spot, as the map shows it. The header is verified, the body is not.
+    pub(crate) fn look(&self) -> Found {
+        let offset = usize::try_from(self.offset).unwrap_or(usize::MAX);
+        match self.map.bytes(offset, BATCH_HEADER_LEN) {
+            Some(bytes) => self.judge(bytes),
+            None => Found::Broken("the segment file ends here".into()),
+        }
+    }
+
+    fn judge(&self, bytes: &[u8]) -> Found {
+        match BatchHeader::decode(bytes) {
+            Err(e) => Found::Broken(e.to_string()),
+            Ok(None) => Found::Nothing,
+            Ok(Some(h)) if h.epoch != self.header.epoch => Found::Nothing,
+            Ok(Some(h)) if h.first_sequence != self.sequence => Found::Broken(format!(
+                "the batch there begins with record {}",
+                h.first_sequence
+            )),
+            Ok(Some(h)) if self.end_of(&h) > self.map.len() as u64 => {
+                Found::Broken("the batch there is longer than the segment".into())
+            }
+            Ok(Some(h)) => Found::Batch(h),
+        }
+    }
+
+    fn end_of(&self, header: &BatchHeader) -> u64 {
+        self.offset + header.padded_len(self.header.block as usize) as u64
+    }
+
+    /// Verifies the batch whose header was found here.
+    pub(crate) fn batch(&self, header: BatchHeader, from: u64) -> Result<Batch, String> {
+        let segment = Arc::clone(&self.segment);
+        let place = Place::Map(segment, Arc::clone(&self.map), self.offset as usize);
+        Batch::verify(place, header, from).map_err(|e| e.to_string())
+    }
+
+    /// Verifies the batch here as the medium itself shows it: the page cache may be behind
+    /// direct writes.
+    pub(crate) fn batch_from_medium(&self, device: &dyn Device, from: u64) -> Result<Batch, Error> {
+        let io = || Error::io("reading the segment again", &self.segment.path);
+        let broken = |reason| self.segment.damaged(self.offset, self.sequence, reason);
+        let file = device
+            .open(&self.segment.path, Access::Read)
+            .map_err(io())?;
+        let mut bytes = vec![0; BATCH_HEADER_LEN];
+        file.read_medium_at(&mut bytes, self.offset).map_err(io())?;
+        let header = match self.judge(&bytes) {
+            Found::Batch(header) => header,
+            Found::Nothing => return Err(broken("there is no batch".into())),
+            Found::Broken(reason) => return Err(broken(reason)),
+        };
+        bytes.resize(header.batch_len(), 0);
+        file.read_medium_at(&mut bytes, self.offset).map_err(io())?;
+        let place = Place::Copy(bytes.into());
+        Batch::verify(place, header, from).map_err(|e| broken(e.to_string()))
+    }
+
+    /// The spot after the batch whose header was found here.
+    pub(crate) fn step(&mut self, header: &BatchHeader) {
+        self.offset = self.end_of(header);
+        self.sequence = header.end_sequence();
+    }
+
+    /// The next spot, up to the byte offset `end`, where a whole batch of this segment that
+    /// verifies begins, with records at or above the sequence number expected here.
+    pub(crate) fn resume(&self, end: u64) -> Option<Spot> {
+        let block = u64::from(self.header.block);
+        let mut spot = self.clone();
+        loop {
+            spot.offset += block;
+            if spot.offset >= end {
+                return None;
+            }
+            let bytes = self.map.bytes(spot.offset as usize, BATCH_HEADER_LEN)?;
+            let Ok(Some(header)) = BatchHeader::decode(bytes) else {
+                continue;
+            };
+            let later = header.epoch == self.header.epoch && header.first_sequence >= self.sequence;
+            if !later || spot.end_of(&header) > self.map.len() as u64 {
+                continue;
+            }
+            spot.sequence = header.first_sequence;
+            if spot.batch(header, 0).is_ok() {
+                return Some(spot);
+            }
+        }
+    }
+}

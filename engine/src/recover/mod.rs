@@ -1,0 +1,440 @@
+//! Opening a shard: what is there is made durable, scanned from the last checkpoint, and judged.
+
+mod scan;
+mod verdict;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    error::{Damage, Error},
+    index::Checkpoint,
+    io::device::{Access, Device},
+    options::{Durability, ShardOptions},
+    segment::{
+        Segment, SegmentHeader, SegmentList, file_name, list::SegmentEnd, prepare::Prepared,
+    },
+    sequence::{SequenceNumber, ShardId},
+    shard::{
+        Recovered,
+        commit::Log,
+        preparing::make_file,
+        producers::Producers,
+        staging::{Condition, Stage},
+    },
+    store::Ground,
+};
+use scan::{Beyond, Scan};
+use verdict::Verdict;
+
+/// How far a `Written` shard that was not closed cleanly jumps: more records than can have been
+/// readable and are gone.
+const JUMP: u64 = 1 << 32;
+
+/// What recovery found when a shard was opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OpenReport {
+    /// The shard had been closed cleanly.
+    pub clean: bool,
+    /// Bytes of the active segment that were read.
+    pub scanned_bytes: u64,
+    /// Bytes after the last good batch that held something, and are void now.
+    pub trimmed_bytes: u64,
+    /// Whole records among them: acknowledged in the last moments perhaps, when damage rather
+    /// than a crash cut them off.
+    pub trimmed_records: u64,
+    /// Sequence numbers were skipped, because written records may have been lost with the power.
+    pub jumped: bool,
+}
+
+/// Makes a new shard in `dir`, durably.
+pub(crate) fn create(
+    ground: &Arc<Ground>,
+    id: ShardId,
+    dir: &Path,
+    options: &ShardOptions,
+) -> Result<(), Error> {
+    let device = &*ground.device;
+    let io = || Error::io("making the shard", dir);
+    device.create_dir(dir).map_err(io())?;
+    if !segment_ordinals(device, dir)?.is_empty() {
+        let first = Segment::new(id, dir, 0);
+        if first
+            .read_header(device)
+            .is_ok_and(|header| header.is_some())
+            || ordinals_beyond_first(device, dir)?
+        {
+            return Err(Error::ShardExists { shard: id });
+        }
+    }
+    let header = SegmentHeader {
+        block: ground.block as u32,
+        shard: id.0,
+        ordinal: 0,
+        epoch: ground.epoch(),
+        segment_bytes: options.segment_bytes,
+        base_sequence: 0,
+        watermark: 0,
+        created_ms: ground.clock.wall_ms(),
+        previous_epoch: 0,
+        previous_end_offset: 0,
+        previous_end_sequence: 0,
+        previous_last_time_ms: 0,
+        jumped: false,
+        trimmed: false,
+    };
+    begin_segment(ground, dir, &header)
+}
+
+fn ordinals_beyond_first(device: &dyn Device, dir: &Path) -> Result<bool, Error> {
+    Ok(segment_ordinals(device, dir)?
+        .iter()
+        .any(|ordinal| *ordinal > 0))
+}
+
+/// Makes the file of a segment with its header, durable with its name.
+fn begin_segment(ground: &Ground, dir: &Path, header: &SegmentHeader) -> Result<(), Error> {
+    let path = dir.join(file_name::segment(header.ordinal));
+    let block = header.block as usize;
+    let made = (|| {
+        let file = make_file(&*ground.device, &path, header.segment_bytes)?;
+        file.allocate(0, block as u64)?;
+        let mut bytes = vec![0; block];
+        header.encode(&mut bytes);
+        file.write_durable_at(&bytes, 0)?;
+        file.sync()?;
+        ground.device.sync_dir(dir)
+    })();
+    made.map_err(Error::io("beginning the segment", path))
+}
+
+/// The ordinals of the segment files in a shard's directory, ascending.
+pub(crate) fn segment_ordinals(device: &dyn Device, dir: &Path) -> Result<Vec<u64>, Error> {
+    let entries = device
+        .list(dir)
+        .map_err(Error::io("listing the shard", dir))?;
+    let mut ordinals: Vec<u64> = entries
+        .iter()
+        .filter_map(|entry| match file_name::parse(&entry.name) {
+            Some(file_name::Name::Segment(ordinal)) => Some(ordinal),
+            _ => None,
+        })
+        .collect();
+    ordinals.sort_unstable();
+    Ok(ordinals)
+}
+
+/// What is known of a shard that is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// It was made just now.
+    Fresh,
+    /// Nothing.
+    Found,
+    /// It is reopened after a failed write: nothing above this watermark is believed.
+    Reopened(u64),
+}
+
+/// Opens the shard in `dir`.
+pub(crate) fn open(
+    ground: &Arc<Ground>,
+    id: ShardId,
+    dir: &Path,
+    options: &ShardOptions,
+    opening: Opening,
+    batch_limit: usize,
+) -> Result<Recovered, Error> {
+    let device = &*ground.device;
+    let ceiling = match opening {
+        Opening::Reopened(watermark) => Some(watermark),
+        Opening::Fresh | Opening::Found => None,
+    };
+    let spares = tidy(device, dir)?;
+    let mut ordinals = segment_ordinals(device, dir)?;
+    let mut damage = gap_in(id, dir, &mut ordinals);
+    // The last segment may be one made ahead, whose header is still zeros.
+    let mut ahead = None;
+    let header = loop {
+        let Some(last) = ordinals.last().copied() else {
+            return Err(match damage {
+                Some(damage) => Error::Damaged {
+                    shard: id,
+                    damage: Arc::new(damage),
+                },
+                None => Error::NoShard { shard: id },
+            });
+        };
+        let segment = Segment::new(id, dir, last);
+        let found = match segment.read_header(device) {
+            Ok(Some(header)) => break header,
+            Ok(None) if damage.is_none() && ahead.is_none() => {
+                ahead = Some(last);
+                None
+            }
+            Ok(None) => Some(lost_header(&segment, "the segment header is all zeros")),
+            Err(Error::Damaged { damage, .. }) => Some((*damage).clone()),
+            Err(error) => return Err(error),
+        };
+        damage = damage.or(found);
+        ordinals.pop();
+    };
+    check_geometry(ground, id, dir, &header)?;
+    let segment = Segment::begun(id, dir, header);
+    let scan = Scan::run(ground, &segment, &header, ceiling)?;
+    // What the scan touched counts as resident until it is unmapped; a reader maps it again.
+    ground.maps.unmap(&segment);
+    let verdict = verdict::judge(&scan, &header, options.durability, ceiling.is_some());
+    if let (None, Verdict::Damaged(found)) = (&damage, &verdict) {
+        damage = Some(found.clone());
+    }
+    let mut void_ahead = Beyond::default();
+    if let Some(ahead) = ahead {
+        void_ahead = scan::look_ahead(ground, id, dir, ahead, &header, scan.end.sequence)?;
+        if void_ahead.watermark > scan.end.sequence
+            && damage.is_none()
+            && options.durability == Durability::Durable
+        {
+            let segment = Segment::new(id, dir, ahead);
+            let reason = "the segment header is all zeros, yet acknowledged batches follow it";
+            damage = Some(lost_header(&segment, reason));
+        }
+    }
+    let sealed = ordinals[..ordinals.len() - 1].iter();
+    let mut segments: Vec<_> = sealed
+        .map(|ordinal| Segment::new(id, dir, *ordinal))
+        .collect();
+    let oldest = match segments.first() {
+        Some(first) => first.header(device)?.base_sequence,
+        None => header.base_sequence,
+    };
+    let producers = remembered(ground, &segments, &header, &scan)?;
+    segment.set_index(scan.index.clone());
+    segments.push(Arc::clone(&segment));
+
+    // In a segment in which nothing was written there is nothing to close; but the power may have
+    // taken everything that a `Written` shard had.
+    let empty =
+        scan.end.offset == u64::from(header.block) && options.durability == Durability::Durable;
+    let mut report = OpenReport {
+        clean: verdict == Verdict::Whole && (scan.closed || empty),
+        scanned_bytes: scan.scanned_bytes,
+        ..OpenReport::default()
+    };
+    let mut end = scan.end;
+    if let Some(mut damage) = damage {
+        if damage.sequence.0 == 0 {
+            damage.sequence = SequenceNumber(end.sequence);
+        }
+        tracing::error!(shard = %id, %damage, "acknowledged records are damaged; the shard is read-only");
+        let seen = scan.watermark.max(scan.beyond.end_sequence);
+        let watermark = ceiling.unwrap_or(seen.max(end.sequence));
+        let prepared = Prepared::new(header.segment_bytes, end.offset, end.offset, end.offset);
+        let mut log = Log::new(Arc::clone(&segment), header, prepared, end, watermark, true);
+        log.retire();
+        let mut stage = Stage::new(id, watermark, end.last_time_ms, batch_limit);
+        stage.condition = Condition::ReadOnly(Arc::new(damage));
+        return Ok(Recovered {
+            report,
+            segments: SegmentList::new(segments),
+            log,
+            stage,
+            watermark,
+            oldest,
+            spares,
+        });
+    }
+    if let Some(ahead) = ahead {
+        let path = dir.join(file_name::segment(ahead));
+        device
+            .remove_file(&path)
+            .map_err(Error::io("removing the segment made ahead", path))?;
+    }
+
+    let jump =
+        options.durability == Durability::Written && !report.clean && opening == Opening::Found;
+    let trim = verdict == Verdict::Trim;
+    let (mut active, mut active_header) = (Arc::clone(&segment), header);
+    let mut stamped = scan.watermark;
+    if trim || void_ahead.headers > 0 {
+        report.trimmed_bytes = scan.beyond.bytes + void_ahead.bytes;
+        report.trimmed_records = scan.beyond.records + void_ahead.records;
+        tracing::warn!(
+            shard = %id, sequence = end.sequence, bytes = report.trimmed_bytes, records = report.trimmed_records,
+            "the shard was not closed cleanly; what follows its last good batch is void"
+        );
+    }
+    if trim || jump {
+        // What lies beyond must never come back, and what is skipped must be known: both are said
+        // by the header of a new segment, before anything is acknowledged again.
+        report.jumped = jump;
+        let base = if jump {
+            end.sequence.saturating_add(JUMP)
+        } else {
+            end.sequence
+        };
+        active_header = SegmentHeader {
+            block: ground.block as u32,
+            ordinal: header.ordinal.saturating_add(1),
+            epoch: ground.epoch(),
+            segment_bytes: options.segment_bytes,
+            base_sequence: base,
+            watermark: base,
+            created_ms: ground.clock.wall_ms(),
+            previous_epoch: header.epoch,
+            previous_end_offset: end.offset,
+            previous_end_sequence: end.sequence,
+            previous_last_time_ms: end.last_time_ms,
+            jumped: jump,
+            trimmed: trim,
+            shard: id.0,
+        };
+        begin_segment(ground, dir, &active_header)?;
+        segment.set_end(end);
+        active = Segment::begun(id, dir, active_header);
+        segments.push(Arc::clone(&active));
+        end = SegmentEnd {
+            offset: u64::from(active_header.block),
+            sequence: base,
+            last_time_ms: end.last_time_ms,
+        };
+        stamped = base;
+    }
+    let prepared = Prepared::new(
+        active_header.segment_bytes,
+        end.offset,
+        end.offset,
+        end.offset,
+    );
+    let log = Log::new(
+        active,
+        active_header,
+        prepared,
+        end,
+        stamped,
+        report.clean && !jump,
+    );
+    let mut stage = Stage::new(id, end.sequence, end.last_time_ms, batch_limit);
+    stage.producers = producers;
+    Ok(Recovered {
+        report,
+        segments: SegmentList::new(segments),
+        log,
+        stage,
+        watermark: end.sequence,
+        oldest,
+        spares,
+    })
+}
+
+/// A header whose sizes cannot be this store's.
+fn check_geometry(
+    ground: &Ground,
+    id: ShardId,
+    dir: &Path,
+    header: &SegmentHeader,
+) -> Result<(), Error> {
+    let segment = Segment::new(id, dir, header.ordinal);
+    let io = || Error::io("opening the segment", &segment.path);
+    let file = ground
+        .device
+        .open(&segment.path, Access::Read)
+        .map_err(io())?;
+    let len = file.len().map_err(io())?;
+    if len != header.segment_bytes {
+        let reason = format!(
+            "the file has {len} bytes, its header says {}",
+            header.segment_bytes
+        );
+        return Err(segment.damaged(0, header.base_sequence, reason));
+    }
+    if header.block as usize != ground.block {
+        return Err(Error::Option {
+            option: "device",
+            reason: format!(
+                "{} has blocks of {} bytes, the device {}",
+                segment.path.display(),
+                header.block,
+                ground.block
+            ),
+        });
+    }
+    Ok(())
+}
+
+fn lost_header(segment: &Segment, reason: &str) -> Damage {
+    Damage {
+        file: segment.path.clone(),
+        offset: 0,
+        sequence: SequenceNumber(0),
+        resume: None,
+        reason: reason.into(),
+    }
+}
+
+/// A missing segment file is damage: what lies before it stays as evidence, what follows can be
+/// read.
+fn gap_in(id: ShardId, dir: &Path, ordinals: &mut Vec<u64>) -> Option<Damage> {
+    let at = ordinals
+        .windows(2)
+        .rposition(|pair| pair[1] != pair[0] + 1)?;
+    let missing = Segment::new(id, dir, ordinals[at] + 1);
+    ordinals.drain(..=at);
+    Some(lost_header(&missing, "the segment file is missing"))
+}
+
+/// What the shard remembers of its producers: from the checkpoint and what was scanned after it;
+/// where the active segment has no checkpoint, from the segment before as well.
+fn remembered(
+    ground: &Ground,
+    sealed: &[Arc<Segment>],
+    header: &SegmentHeader,
+    scan: &Scan,
+) -> Result<Producers, Error> {
+    let mut producers = scan.checkpointed.clone().unwrap_or_default();
+    if scan.checkpointed.is_none()
+        && let Some(last) = sealed.last()
+    {
+        let device = &*ground.device;
+        let before = last.header(device)?;
+        let dir = last.path.parent().unwrap_or(Path::new("."));
+        let checkpoint = Checkpoint::load(device, dir, last.ordinal, before.epoch);
+        let whole = checkpoint
+            .as_ref()
+            .is_some_and(|c| c.end_sequence == header.previous_end_sequence);
+        producers = checkpoint.map(|c| c.producers).unwrap_or_default();
+        if !whole {
+            let end = header.previous_end_offset;
+            for put in Scan::puts_in(ground, last, &before, end)? {
+                producers.note(put);
+            }
+        }
+    }
+    producers.roll_back(scan.end.sequence);
+    for put in &scan.puts {
+        producers.note(*put);
+    }
+    Ok(producers)
+}
+
+/// Removes what was left half-made, and finds the segments that may be written again.
+fn tidy(device: &dyn Device, dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut spares = Vec::new();
+    for entry in device
+        .list(dir)
+        .map_err(Error::io("listing the shard", dir))?
+    {
+        let path = dir.join(&entry.name);
+        match file_name::parse(&entry.name) {
+            Some(file_name::Name::Partial) => {
+                device
+                    .remove_file(&path)
+                    .map_err(Error::io("removing", path))?;
+            }
+            Some(file_name::Name::Spare(_)) => spares.push(path),
+            _ => {}
+        }
+    }
+    Ok(spares)
+}

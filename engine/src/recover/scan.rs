@@ -1,0 +1,342 @@
+//! The walk over the active segment: what verifies, and what lies beyond.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use millstream_format::{BATCH_HEADER_LEN, BatchHeader};
+
+use crate::{
+    error::Error,
+    index::{Checkpoint, Entry, SparseIndex},
+    io::device::{Access, File},
+    read::{
+        batch::Batch,
+        walk::{Found, Spot},
+    },
+    segment::{Segment, SegmentHeader, list::SegmentEnd},
+    sequence::ShardId,
+    shard::producers::{Producers, RecentPut},
+    store::Ground,
+};
+
+/// What lies behind the first place that does not verify.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Beyond {
+    /// From that place to the end of the last batch header of this segment's epoch.
+    pub bytes: u64,
+    /// Batch headers of this segment's epoch.
+    pub headers: u64,
+    /// Records in batches that verify.
+    pub records: u64,
+    /// First record of the first of them.
+    pub resume: Option<u64>,
+    /// Sequence number after the last of them.
+    pub end_sequence: u64,
+    /// The highest watermark in the headers.
+    pub watermark: u64,
+    pub scanned_bytes: u64,
+}
+
+/// What a scan found.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    pub file: PathBuf,
+    /// After the last batch that verifies with all before it.
+    pub end: SegmentEnd,
+    /// The highest watermark in any header of the segment.
+    pub watermark: u64,
+    /// Whether the last good batch is the mark of a clean close.
+    pub closed: bool,
+    /// Why the walk ended.
+    pub reason: String,
+    pub beyond: Beyond,
+    pub index: SparseIndex,
+    /// The producers of the checkpoint from which the walk began, if there was one.
+    pub checkpointed: Option<Producers>,
+    /// The puts that were seen.
+    pub puts: Vec<RecentPut>,
+    pub scanned_bytes: u64,
+}
+
+impl Scan {
+    /// Makes the segment durable as it is seen, then walks it.
+    pub(crate) fn run(
+        ground: &Ground,
+        segment: &Arc<Segment>,
+        header: &SegmentHeader,
+        ceiling: Option<u64>,
+    ) -> Result<Scan, Error> {
+        let device = &*ground.device;
+        let io = || Error::io("recovering the segment", &segment.path);
+        let file = device.open(&segment.path, Access::Write).map_err(io())?;
+        // What the page cache shows may not be on the medium; nothing may be published that is not.
+        file.sync().map_err(io())?;
+        let map = ground.maps.map(device, segment)?;
+        let first = Spot {
+            segment: Arc::clone(segment),
+            header: *header,
+            map,
+            offset: header.block.into(),
+            sequence: header.base_sequence,
+        };
+        let mut scan = Scan {
+            file: segment.path.clone(),
+            end: SegmentEnd {
+                offset: first.offset,
+                sequence: first.sequence,
+                last_time_ms: header.previous_last_time_ms,
+            },
+            watermark: header.watermark,
+            closed: false,
+            reason: String::new(),
+            beyond: Beyond::default(),
+            index: SparseIndex::default(),
+            checkpointed: None,
+            puts: Vec::new(),
+            scanned_bytes: 0,
+        };
+        let mut spot = scan.begin(ground, &first, ceiling);
+        scan.walk(ground, &mut spot, ceiling, &*file)?;
+        scan.beyond = look_beyond(&spot, &*file, ceiling.unwrap_or(u64::MAX))
+            .map_err(Error::io("looking beyond the end of", &segment.path))?;
+        scan.scanned_bytes += scan.beyond.scanned_bytes;
+        scan.watermark = match ceiling {
+            // What the process knows stands above what the medium shows.
+            Some(ceiling) => ceiling,
+            None => scan.watermark.max(scan.beyond.watermark),
+        };
+        Ok(scan)
+    }
+
+    /// The puts in a segment that was sealed, up to the byte offset `end`.
+    pub(crate) fn puts_in(
+        ground: &Ground,
+        segment: &Arc<Segment>,
+        header: &SegmentHeader,
+        end: u64,
+    ) -> Result<Vec<RecentPut>, Error> {
+        let mut spot = Spot {
+            segment: Arc::clone(segment),
+            header: *header,
+            map: ground.maps.map(&*ground.device, segment)?,
+            offset: header.block.into(),
+            sequence: header.base_sequence,
+        };
+        let mut puts = Vec::new();
+        while spot.offset < end
+            && let Found::Batch(found) = spot.look()
+        {
+            if let Ok(batch) = spot.batch(found, 0) {
+                puts_of(&batch, |put| puts.push(put));
+            }
+            spot.step(&found);
+        }
+        Ok(puts)
+    }
+
+    /// Begins at the last entry of the index, when the batch there is as the index says.
+    fn begin(&mut self, ground: &Ground, first: &Spot, ceiling: Option<u64>) -> Spot {
+        let dir = first.segment.path.parent().unwrap_or(Path::new("."));
+        let (ordinal, epoch) = (first.header.ordinal, first.header.epoch);
+        let Some(mut checkpoint) = Checkpoint::load(&*ground.device, dir, ordinal, epoch) else {
+            return first.clone();
+        };
+        let Some(last) = checkpoint.index.entries().last().copied() else {
+            return first.clone();
+        };
+        let spot = Spot {
+            offset: last.offset,
+            sequence: last.sequence,
+            ..first.clone()
+        };
+        let as_said = match spot.look() {
+            Found::Batch(h) => {
+                spot.batch(h, 0).is_ok() && ceiling.is_none_or(|c| h.end_sequence() <= c)
+            }
+            _ => false,
+        };
+        if !as_said {
+            return first.clone();
+        }
+        self.index = std::mem::take(&mut checkpoint.index);
+        self.checkpointed = Some(checkpoint.producers);
+        self.end = SegmentEnd {
+            offset: spot.offset,
+            sequence: spot.sequence,
+            last_time_ms: last.time_ms,
+        };
+        spot
+    }
+
+    fn walk(
+        &mut self,
+        ground: &Ground,
+        spot: &mut Spot,
+        ceiling: Option<u64>,
+        file: &dyn File,
+    ) -> Result<(), Error> {
+        let segment = Arc::clone(&spot.segment);
+        let io = || Error::io("recovering the segment", &segment.path);
+        while spot.offset < spot.map.len() as u64 {
+            let batch = match spot.look() {
+                Found::Nothing => {
+                    self.reason = "there is no batch".into();
+                    if file.next_data(spot.offset).map_err(io())?.is_none() {
+                        break;
+                    }
+                    Err(String::new())
+                }
+                Found::Batch(header) => spot.batch(header, 0),
+                Found::Broken(reason) => Err(reason),
+            };
+            let batch = match batch {
+                Ok(batch) => batch,
+                // The page cache may be behind direct writes: the medium decides.
+                Err(_) => match spot.batch_from_medium(&*ground.device, 0) {
+                    Ok(batch) => batch,
+                    Err(Error::Damaged { damage, .. }) => {
+                        self.reason.clone_from(&damage.reason);
+                        break;
+                    }
+                    Err(error) => return Err(error),
+                },
+            };
+            let header = *batch.header();
+            if ceiling.is_some_and(|ceiling| header.end_sequence() > ceiling) {
+                break;
+            }
+            self.take(&batch, spot);
+            spot.step(&header);
+            self.end = SegmentEnd {
+                offset: spot.offset,
+                sequence: spot.sequence,
+                last_time_ms: self.end.last_time_ms.max(header.time_ms),
+            };
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, batch: &Batch, spot: &Spot) {
+        let header = batch.header();
+        self.scanned_bytes += header.batch_len() as u64;
+        self.watermark = self.watermark.max(header.watermark);
+        self.closed = header.close;
+        if header.count > 0 {
+            self.index.note(Entry {
+                sequence: header.first_sequence,
+                offset: spot.offset,
+                time_ms: header.time_ms,
+            });
+        }
+        puts_of(batch, |put| self.puts.push(put));
+    }
+}
+
+/// Looks at every block behind the end that may hold something. `resume` is looked for below
+/// `ceiling`.
+fn look_beyond(end: &Spot, file: &dyn File, ceiling: u64) -> std::io::Result<Beyond> {
+    let mut beyond = Beyond::default();
+    let block = u64::from(end.header.block);
+    let mut offset = end.offset;
+    while let Some((from, to)) = file.next_data(offset)? {
+        let from = from / block * block;
+        let mut at = from.max(end.offset);
+        while at < to {
+            at += beyond.look_at(end, at, ceiling).next_multiple_of(block);
+        }
+        offset = at.max(from + block);
+    }
+    Ok(beyond)
+}
+
+/// Looks into a file whose header is zeros: a segment made ahead, perhaps with a first batch that
+/// landed before the header that was in flight with it. What a recycled file held before has
+/// sequence numbers below `end`, which is where the shard ends without this file.
+pub(super) fn look_ahead(
+    ground: &Ground,
+    id: ShardId,
+    dir: &Path,
+    ordinal: u64,
+    before: &SegmentHeader,
+    end: u64,
+) -> Result<Beyond, Error> {
+    let segment = Segment::new(id, dir, ordinal);
+    let io = || Error::io("reading the segment made ahead", &segment.path);
+    let file = ground
+        .device
+        .open(&segment.path, Access::Read)
+        .map_err(io())?;
+    let map = ground.maps.map(&*ground.device, &segment)?;
+    let mut ahead = Beyond::default();
+    let block = u64::from(before.block);
+    let mut offset = block;
+    while let Some((from, to)) = file.next_data(offset).map_err(io())? {
+        for at in (from / block * block..to).step_by(block as usize) {
+            let bytes = map.bytes(at as usize, BATCH_HEADER_LEN).unwrap_or(&[]);
+            let Ok(Some(header)) = BatchHeader::decode(bytes) else {
+                continue;
+            };
+            let ours = header.epoch != before.epoch && header.watermark <= header.first_sequence;
+            if header.first_sequence >= end && ours {
+                ahead.headers += 1;
+                ahead.records += u64::from(header.count);
+                ahead.bytes = at + header.batch_len() as u64 - block;
+                ahead.watermark = ahead.watermark.max(header.watermark);
+            }
+        }
+        offset = to.max(offset + block);
+    }
+    ground.maps.unmap(&segment);
+    Ok(ahead)
+}
+
+impl Beyond {
+    /// Looks at one block; how many bytes on to look next. What lies inside a batch that verifies
+    /// is its records, whatever they look like.
+    fn look_at(&mut self, end: &Spot, offset: u64, ceiling: u64) -> u64 {
+        let block = u64::from(end.header.block);
+        self.scanned_bytes += block;
+        let Some(bytes) = end.map.bytes(offset as usize, BATCH_HEADER_LEN) else {
+            return block;
+        };
+        let Ok(Some(header)) = BatchHeader::decode(bytes) else {
+            return block;
+        };
+        // A writer never shows a watermark above the records that it writes.
+        if header.epoch != end.header.epoch || header.watermark > header.first_sequence {
+            return block;
+        }
+        self.headers += 1;
+        self.watermark = self.watermark.max(header.watermark);
+        self.bytes = offset + header.padded_len(end.header.block as usize) as u64 - end.offset;
+        let spot = Spot {
+            offset,
+            sequence: header.first_sequence,
+            ..end.clone()
+        };
+        let fits = offset + header.batch_len() as u64 <= end.map.len() as u64;
+        if fits && header.first_sequence >= end.sequence && spot.batch(header, 0).is_ok() {
+            self.records += u64::from(header.count);
+            self.end_sequence = self.end_sequence.max(header.end_sequence());
+            if header.first_sequence < ceiling {
+                self.resume.get_or_insert(header.first_sequence);
+            }
+            return header.batch_len() as u64;
+        }
+        block
+    }
+}
+
+fn puts_of(batch: &Batch, mut each: impl FnMut(RecentPut)) {
+    let first = batch.header().first_sequence;
+    for entry in batch.body().into_iter().flat_map(|body| body.producers()) {
+        each(RecentPut {
+            producer: entry.producer,
+            number: entry.number,
+            first: first.saturating_add(entry.first.into()),
+            count: entry.count,
+        });
+    }
+}

@@ -1,0 +1,568 @@
+//! From the stage to the medium: what the writer thread does for one shard. Batches get their
+//! place and stamp here, at most two writes are unacknowledged, and the watermark moves over a
+//! write when it and all before it have ended well.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use millstream_format::{BATCH_HEADER_LEN, BatchHeader, Stamp};
+
+use super::{
+    ShardCore,
+    staging::{self, Condition, Whole},
+};
+use crate::{
+    index::Entry,
+    io::device::{Access, Completion, File, WriteOp, WriteSlice},
+    io::pool::PoolBuffer,
+    options::Durability,
+    segment::{
+        Segment, SegmentHeader,
+        list::{SegmentEnd, lock},
+        prepare::{Prepared, Room},
+    },
+};
+
+/// Most writes of a shard that are unacknowledged.
+const SLOTS: usize = 2;
+/// Bytes between checkpoints of the active segment's index.
+const CHECKPOINT_BYTES: u64 = 8 << 20;
+
+/// A batch in flight.
+#[derive(Debug)]
+pub(crate) struct FlightBatch {
+    pub entry: Entry,
+    pub end: u64,
+    pub buffer: Arc<PoolBuffer>,
+}
+
+/// A write in flight.
+#[derive(Debug)]
+struct Flight {
+    token: u64,
+    batches: Vec<FlightBatch>,
+    end: SegmentEnd,
+    done: bool,
+}
+
+/// The segment after the active one, made ahead: a file whose header is zeros.
+#[derive(Debug)]
+pub(crate) struct Successor {
+    pub file: Arc<dyn File>,
+    pub segment_bytes: u64,
+    /// Bytes from the start that have blocks, and that were written before.
+    pub allocated: u64,
+    pub written: u64,
+}
+
+/// The writer's state of a shard.
+#[derive(Debug)]
+pub(crate) struct Log {
+    pub segment: Arc<Segment>,
+    pub header: SegmentHeader,
+    /// Opened by the preparer when the first write needs blocks.
+    file: Option<Arc<dyn File>>,
+    pub prepared: Prepared,
+    /// Sequence number after the last record that was submitted.
+    next: u64,
+    /// Time of the last record that was submitted.
+    last_time_ms: u64,
+    flight: VecDeque<Flight>,
+    /// After what is durable in the active segment.
+    committed: SegmentEnd,
+    pub successor: Option<Successor>,
+    /// Begin a new segment although there is room in this one.
+    pub roll_wanted: bool,
+    /// The highest watermark in a header that was submitted.
+    stamped: u64,
+    /// Whether the last batch is the mark of a clean close.
+    closed: bool,
+    checkpointed: u64,
+    failed: bool,
+}
+
+/// What became of a call to [`ShardCore::advance`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Advance {
+    /// Nothing to do until something changes, of which the writer is told.
+    Resting,
+    /// Records linger until this time.
+    Lingering(Duration),
+    /// The device takes no more writes now.
+    Busy,
+}
+
+/// What the shard has the writer do.
+pub(crate) trait Submitter {
+    /// Whether a write may be submitted.
+    fn is_free(&self) -> bool;
+    /// A new token for a write of `shard`.
+    fn token(&mut self, shard: &Arc<ShardCore>) -> u64;
+    /// Submits it. When that fails, the completion says so.
+    fn submit(&mut self, op: WriteOp);
+}
+
+impl Log {
+    /// A log that goes on in `segment` after `committed`.
+    pub(crate) fn new(
+        segment: Arc<Segment>,
+        header: SegmentHeader,
+        prepared: Prepared,
+        committed: SegmentEnd,
+        stamped: u64,
+        closed: bool,
+    ) -> Log {
+        Log {
+            segment,
+            header,
+            file: None,
+            prepared,
+            next: committed.sequence,
+            last_time_ms: committed.last_time_ms,
+            flight: VecDeque::new(),
+            committed,
+            successor: None,
+            roll_wanted: false,
+            stamped,
+            closed,
+            checkpointed: committed.offset,
+            failed: false,
+        }
+    }
+
+    fn block(&self) -> usize {
+        self.header.block as usize
+    }
+
+    /// What is durable in the active segment.
+    pub(crate) fn committed(&self) -> SegmentEnd {
+        self.committed
+    }
+
+    /// Whether the active segment holds a record.
+    pub(crate) fn has_records(&self) -> bool {
+        self.committed.sequence > self.header.base_sequence
+    }
+
+    /// The active segment, open for writing, if it is.
+    pub(crate) fn file(&self) -> Option<Arc<dyn File>> {
+        self.file.clone()
+    }
+
+    pub(crate) fn set_file(&mut self, file: Arc<dyn File>) {
+        self.file = Some(file);
+    }
+
+    /// Whether the preparer should make the next segment.
+    pub(crate) fn wants_successor(&self) -> bool {
+        self.successor.is_none() && (self.roll_wanted || self.prepared.is_half_used())
+    }
+
+    /// Whether a checkpoint is worth writing: `worth` bytes are durable since the last one, which
+    /// is then counted as written.
+    pub(crate) fn take_checkpoint(&mut self, worth: u64) -> bool {
+        let worthy = self.committed.offset >= self.checkpointed + worth;
+        if worthy {
+            self.checkpointed = self.committed.offset;
+        }
+        worthy
+    }
+
+    /// Takes no more writes; for a shard that is closed alone.
+    pub(crate) fn retire(&mut self) {
+        self.failed = true;
+    }
+
+    pub(crate) fn is_failed(&self) -> bool {
+        self.failed
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.flight.is_empty()
+    }
+}
+
+impl ShardCore {
+    /// Submits what may be submitted now.
+    pub(crate) fn advance(self: &Arc<Self>, to: &mut dyn Submitter, now: Duration) -> Advance {
+        let mut log = lock(&self.log);
+        let mut took = false;
+        let result = loop {
+            if log.failed || log.flight.len() >= SLOTS {
+                break Advance::Resting;
+            }
+            if !to.is_free() {
+                break Advance::Busy;
+            }
+            let (len, lingering) = {
+                let stage = lock(&self.stage);
+                (stage.first_len(log.block()), stage.lingering_since())
+            };
+            let unshown = log.stamped < self.watermark.get();
+            let stamp = len.is_none() && unshown && self.stamp_due.load(Ordering::Acquire);
+            let need = match len {
+                Some(len) => len as u64,
+                None if stamp => log.block() as u64,
+                None if log.roll_wanted && log.has_records() => u64::MAX / 2,
+                None => break Advance::Resting,
+            };
+            if let (Some(since), false) = (lingering, self.ground.linger.is_zero()) {
+                let due = since + self.ground.linger;
+                if now < due && !self.ground.is_closing() {
+                    break Advance::Lingering(due);
+                }
+            }
+            let room = if log.roll_wanted {
+                Room::Never
+            } else {
+                log.prepared.room(need)
+            };
+            match room {
+                Room::Ready => {}
+                Room::Wanted => {
+                    self.call_preparer();
+                    break Advance::Resting;
+                }
+                Room::Never => {
+                    // What is in flight is drained first: no hole is left in an older segment.
+                    if !log.flight.is_empty() {
+                        break Advance::Resting;
+                    }
+                    if log.successor.is_none() {
+                        log.roll_wanted = true;
+                        self.call_preparer();
+                        break Advance::Resting;
+                    }
+                    if self.roll(&mut log, to).is_none() {
+                        break Advance::Busy;
+                    }
+                    continue;
+                }
+            }
+            if stamp {
+                if self.submit_stamp(&mut log, to, false).is_none() {
+                    break Advance::Busy;
+                }
+                continue;
+            }
+            took = true;
+            self.submit_batches(&mut log, to);
+        };
+        let low = log.prepared.is_low() || log.wants_successor();
+        drop(log);
+        if low && took {
+            self.call_preparer();
+        }
+        if took {
+            self.announce_room();
+        }
+        result
+    }
+
+    /// Takes what fits into one write from the stage, gives it its place and submits it.
+    fn submit_batches(self: &Arc<Self>, log: &mut Log, to: &mut dyn Submitter) {
+        let block = log.block();
+        let ground = &self.ground;
+        let room = usize::try_from(log.prepared.ready_bytes()).unwrap_or(usize::MAX);
+        // Empty when the open batch has outgrown the room since it was looked at.
+        let taken = lock(&self.stage).take(room, block, &*ground.clock);
+        if taken.is_empty() {
+            return;
+        }
+        let watermark = self.watermark.get();
+        let mut offset = log.prepared.head();
+        let start = offset;
+        let mut slices = Vec::with_capacity(taken.len());
+        let mut batches = Vec::with_capacity(taken.len());
+        for whole in taken {
+            let Whole {
+                mut buffer,
+                mut header,
+                compressed,
+            } = whole;
+            if !compressed {
+                buffer =
+                    staging::compress(self.options.compression, buffer, &mut header, &ground.pool);
+            }
+            header.stamp(Stamp {
+                epoch: log.header.epoch,
+                first_sequence: header.first_sequence,
+                time_ms: header.time_ms.max(log.last_time_ms),
+                watermark,
+            });
+            header.encode(&mut buffer);
+            let (len, padded) = (header.batch_len(), header.padded_len(block));
+            buffer[len..padded].fill(0);
+            let buffer = Arc::new(buffer);
+            slices.push(WriteSlice {
+                buffer: Arc::clone(&buffer),
+                len: padded,
+            });
+            batches.push(FlightBatch {
+                entry: Entry {
+                    sequence: header.first_sequence,
+                    offset,
+                    time_ms: header.time_ms,
+                },
+                end: header.end_sequence(),
+                buffer,
+            });
+            offset += padded as u64;
+            log.next = header.end_sequence();
+            log.last_time_ms = header.time_ms;
+        }
+        log.prepared.advance(offset - start);
+        log.stamped = watermark;
+        // Behind a mark of a clean close, the first write is on the medium whatever the level:
+        // else the mark would vouch for a shard that went on.
+        let durable = std::mem::replace(&mut log.closed, false);
+        self.stamp_due.store(false, Ordering::Release);
+        self.launch(log, to, slices, batches, start, durable);
+    }
+
+    /// Submits an empty batch that says how far the watermark is, or that the shard was closed.
+    /// `None` when there is no buffer for it now.
+    fn submit_stamp(
+        self: &Arc<Self>,
+        log: &mut Log,
+        to: &mut dyn Submitter,
+        close: bool,
+    ) -> Option<()> {
+        let block = log.block();
+        let mut buffer = self.ground.reserve.get(block)?;
+        let watermark = self.watermark.get();
+        let stamp = Stamp {
+            epoch: log.header.epoch,
+            first_sequence: log.next,
+            time_ms: log.last_time_ms,
+            watermark,
+        };
+        buffer[BATCH_HEADER_LEN..block].fill(0);
+        BatchHeader::empty(stamp, close).encode(&mut buffer);
+        let slices = vec![WriteSlice {
+            buffer: Arc::new(buffer),
+            len: block,
+        }];
+        let start = log.prepared.head();
+        log.prepared.advance(block as u64);
+        log.stamped = watermark;
+        let durable = std::mem::replace(&mut log.closed, close) || close;
+        self.stamp_due.store(false, Ordering::Release);
+        self.launch(log, to, slices, Vec::new(), start, durable);
+        Some(())
+    }
+
+    /// Begins the next segment: its header is the first write to it. `None` when there is no
+    /// buffer for the header now.
+    fn roll(self: &Arc<Self>, log: &mut Log, to: &mut dyn Submitter) -> Option<()> {
+        let ground = &self.ground;
+        let block = ground.block;
+        let mut buffer = ground.reserve.get(block)?;
+        let successor = log.successor.take()?;
+        let watermark = self.watermark.get();
+        let header = SegmentHeader {
+            block: block as u32,
+            shard: self.id.0,
+            ordinal: log.header.ordinal + 1,
+            epoch: ground.epoch(),
+            segment_bytes: successor.segment_bytes,
+            base_sequence: log.next,
+            watermark,
+            created_ms: ground.clock.wall_ms(),
+            previous_epoch: log.header.epoch,
+            previous_end_offset: log.committed.offset,
+            previous_end_sequence: log.committed.sequence,
+            previous_last_time_ms: log.committed.last_time_ms,
+            jumped: false,
+            trimmed: false,
+        };
+        header.encode(&mut buffer[..block]);
+        log.segment.set_end(log.committed);
+        let segment = Segment::begun(self.id, &self.dir, header);
+        self.segments.push(Arc::clone(&segment));
+        let mut prepared = Prepared::new(
+            successor.segment_bytes,
+            0,
+            successor.allocated,
+            successor.written,
+        );
+        prepared.inherit_pace(&log.prepared);
+        prepared.advance(block as u64);
+        let sealed = std::mem::replace(&mut log.segment, segment);
+        log.header = header;
+        log.file = Some(successor.file);
+        log.prepared = prepared;
+        log.roll_wanted = false;
+        log.stamped = watermark;
+        log.committed.offset = 0;
+        log.checkpointed = block as u64;
+        let slices = vec![WriteSlice {
+            buffer: Arc::new(buffer),
+            len: block,
+        }];
+        self.launch(log, to, slices, Vec::new(), 0, true);
+        lock(&self.sealed).push(sealed);
+        self.call_reaper();
+        Some(())
+    }
+
+    fn launch(
+        self: &Arc<Self>,
+        log: &mut Log,
+        to: &mut dyn Submitter,
+        slices: Vec<WriteSlice>,
+        batches: Vec<FlightBatch>,
+        offset: u64,
+        durable: bool,
+    ) {
+        let Some(file) = log.file.clone() else {
+            // The preparer opens it before it gives the first blocks.
+            return self.poison(log, "the segment is not open");
+        };
+        let token = to.token(self);
+        log.flight.push_back(Flight {
+            token,
+            batches,
+            end: SegmentEnd {
+                offset: log.prepared.head(),
+                sequence: log.next,
+                last_time_ms: log.last_time_ms,
+            },
+            done: false,
+        });
+        to.submit(WriteOp {
+            token,
+            file,
+            offset,
+            slices,
+            durable: durable || self.options.durability == Durability::Durable,
+        });
+    }
+
+    /// A write has ended. Says whether the medium does not show yet how far the watermark is,
+    /// and nothing is in flight that will.
+    pub(crate) fn complete(self: &Arc<Self>, completion: Completion) -> bool {
+        let mut guard = lock(&self.log);
+        let log = &mut *guard;
+        if let Err(error) = completion.result {
+            self.poison(
+                log,
+                &format!("writing {}: {error}", log.segment.path.display()),
+            );
+        }
+        if let Some(flight) = log.flight.iter_mut().find(|f| f.token == completion.token) {
+            flight.done = true;
+        }
+        if log.failed {
+            log.flight.retain(|flight| !flight.done);
+            return false;
+        }
+        let before = log.committed.sequence;
+        while log.flight.front().is_some_and(|flight| flight.done) {
+            let Some(flight) = log.flight.pop_front() else {
+                break;
+            };
+            log.committed = flight.end;
+            for batch in flight.batches {
+                log.segment.note(batch.entry);
+                self.tail.push(self, batch);
+            }
+        }
+        let committed = log.committed;
+        let checkpoint = committed.offset >= log.checkpointed + CHECKPOINT_BYTES;
+        let quiet = log.flight.is_empty();
+        let stamped = log.stamped;
+        if committed.sequence > before {
+            self.last_time_ms
+                .fetch_max(committed.last_time_ms, Ordering::AcqRel);
+            // Under the lock: whoever poisons or retires the shard must see all that is published.
+            self.watermark.publish(committed.sequence);
+        }
+        drop(guard);
+        if committed.sequence > before {
+            self.watermark.wake_reached();
+        }
+        if checkpoint {
+            self.call_reaper();
+        }
+        quiet && stamped < committed.sequence
+    }
+
+    /// After a failed write or flush the shard takes no more: what was in flight may be there
+    /// or not.
+    pub(crate) fn poison(&self, log: &mut Log, cause: &str) {
+        if !log.failed {
+            tracing::error!(shard = %self.id, cause, "a write failed; the shard takes no more until it is reopened");
+        }
+        log.failed = true;
+        lock(&self.stage).fail(self.watermark.get(), Condition::Poisoned(cause.into()));
+        self.watermark.wake_all();
+        self.announce_room();
+    }
+
+    /// Whether the medium does not show yet how far the watermark is.
+    pub(crate) fn needs_stamp(&self) -> bool {
+        let log = lock(&self.log);
+        !log.failed && log.flight.is_empty() && log.stamped < self.watermark.get()
+    }
+
+    /// Puts on the medium what a `Written` shard has only written, before a mark vouches for it.
+    /// `false` when that fails: then there is no mark, and the next open jumps.
+    fn flush(&self) -> bool {
+        let _alone = lock(&self.reaping);
+        let active = lock(&self.log).file();
+        let sealed = lock(&self.sealed).clone();
+        let synced = sealed.iter().try_for_each(|segment| {
+            let file = self.ground.device.open(&segment.path, Access::Write)?;
+            file.sync()
+        });
+        let active = active.map_or(Ok(()), |file| file.sync());
+        if let Err(error) = synced.and(active) {
+            tracing::warn!(shard = %self.id, %error, "what was written could not be flushed at the close");
+            lock(&self.log).failed = true;
+            return false;
+        }
+        true
+    }
+
+    /// At a clean close, when nothing is in flight or staged: marks the log as closed.
+    /// `false` when the mark must wait (for blocks, a buffer or the device).
+    pub(crate) fn mark_closed(self: &Arc<Self>, to: &mut dyn Submitter) -> bool {
+        let mut log = lock(&self.log);
+        let stage = lock(&self.stage);
+        let writable = matches!(stage.condition, Condition::Closed) && !log.failed;
+        let nothing = log.closed || !writable;
+        let busy = !stage.is_empty() || !log.flight.is_empty() || !to.is_free();
+        drop(stage);
+        if nothing {
+            return log.flight.is_empty();
+        }
+        if busy {
+            return false;
+        }
+        if self.options.durability == Durability::Written {
+            // The reaper takes these locks the other way round.
+            drop(log);
+            if !self.flush() {
+                return true;
+            }
+            log = lock(&self.log);
+        }
+        let block = log.block() as u64;
+        match log.prepared.room(block) {
+            Room::Ready => {
+                let _ = self.submit_stamp(&mut log, to, true);
+                false
+            }
+            Room::Wanted if !log.prepared.is_refused() => {
+                self.call_preparer();
+                false
+            }
+            // The next open scans a little more; no promise is broken.
+            Room::Wanted | Room::Never => true,
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Blocks and segments made ahead of the writer: what the preparer thread does for one shard.
+
+use std::{io, sync::Arc};
+
+use super::{ShardCore, commit::Successor, staging::Condition};
+use crate::{
+    error::Error,
+    io::device::{Access, File},
+    segment::{file_name, list::lock, prepare::Chore},
+};
+
+/// What came of a call to [`ShardCore::prepare`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Prepare {
+    /// All is as the writer wants it.
+    Done,
+    /// The medium has no room; to be tried again in a while.
+    NoSpace,
+}
+
+impl ShardCore {
+    /// Gives the active segment the blocks that the writer will need, and makes the next segment
+    /// when it is time.
+    pub(crate) fn prepare(self: &Arc<Self>) -> Prepare {
+        let _alone = lock(&self.preparing);
+        loop {
+            let mut log = lock(&self.log);
+            if log.is_failed() {
+                return Prepare::Done;
+            }
+            let segment = Arc::clone(&log.segment);
+            let Some(file) = log.file() else {
+                drop(log);
+                let opened = self.ground.device.open(&segment.path, Access::Write);
+                match opened {
+                    Ok(file) => lock(&self.log).set_file(file),
+                    Err(e) => return self.unprepared(&segment.path, "opening", &e),
+                }
+                continue;
+            };
+            let make_successor = log.wants_successor();
+            let chore = log.prepared.next_chore(self.ground.clock.monotonic());
+            drop(log);
+            let same = |log: &super::commit::Log| Arc::ptr_eq(&log.segment, &segment);
+            match chore {
+                Chore::Allocate(offset, len) => {
+                    if let Err(e) = file.allocate(offset, len) {
+                        return self.unprepared(&segment.path, "giving blocks to", &e);
+                    }
+                    let mut log = lock(&self.log);
+                    if same(&log) {
+                        log.prepared.allocated(offset, len);
+                    }
+                    drop(log);
+                    self.has_space();
+                    self.call_writer();
+                }
+                Chore::Zero(offset, len) => {
+                    let zeroed = file.write_zeros(offset, len).and_then(|()| file.sync());
+                    let mut log = lock(&self.log);
+                    if same(&log) {
+                        log.prepared.zeroed(zeroed.is_ok());
+                    }
+                    drop(log);
+                    self.call_writer();
+                    if let Err(e) = zeroed {
+                        return self.unprepared(&segment.path, "zeroing ahead in", &e);
+                    }
+                }
+                Chore::Rest if make_successor => {
+                    let made = self.make_successor(segment.ordinal + 1);
+                    match made {
+                        Ok(successor) => {
+                            lock(&self.log).successor = Some(successor);
+                            self.has_space();
+                            self.call_writer();
+                        }
+                        Err(e) => {
+                            return self.unprepared(&segment.path, "making the successor of", &e);
+                        }
+                    }
+                }
+                Chore::Rest => {
+                    // After a refusal of something large there may be room enough for small
+                    // things: nobody would ask for blocks while appends are refused.
+                    self.has_space();
+                    self.call_writer();
+                    return Prepare::Done;
+                }
+            }
+        }
+    }
+
+    /// The medium has room: appends are taken again.
+    fn has_space(self: &Arc<Self>) {
+        let mut stage = lock(&self.stage);
+        if matches!(stage.condition, Condition::NoSpace) {
+            stage.condition = Condition::Open;
+            drop(stage);
+            tracing::info!(shard = %self.id, "the medium has room again; writes resume");
+            self.announce_room();
+        }
+    }
+
+    /// Blocks cannot be had. What was not handed to the device yet is refused; when the medium
+    /// is full that is all, anything else stops the shard's writes.
+    fn unprepared(self: &Arc<Self>, path: &std::path::Path, doing: &str, e: &io::Error) -> Prepare {
+        let mut log = lock(&self.log);
+        if e.kind() != io::ErrorKind::StorageFull {
+            self.poison(&mut log, &format!("{doing} {}: {e}", path.display()));
+            return Prepare::Done;
+        }
+        let starved = log.prepared.is_starved() || log.roll_wanted;
+        log.prepared.refused();
+        drop(log);
+        if !starved {
+            return Prepare::NoSpace;
+        }
+        let mut stage = lock(&self.stage);
+        stage.roll_back(Error::NoSpace { shard: self.id });
+        if matches!(stage.condition, Condition::Open) {
+            stage.condition = Condition::NoSpace;
+            tracing::warn!(shard = %self.id, "{doing} {}: no space left; writes are refused until there is", path.display());
+        }
+        drop(stage);
+        self.watermark.wake_all();
+        self.announce_room();
+        Prepare::NoSpace
+    }
+
+    /// A file for the next segment, its header zeros: one past retention when there is one.
+    fn make_successor(&self, ordinal: u64) -> io::Result<Successor> {
+        let device = &*self.ground.device;
+        let path = self.dir.join(file_name::segment(ordinal));
+        let block = self.ground.block as u64;
+        if let Some(spare) = self.take_spare() {
+            let file = device.open(&spare, Access::Write)?;
+            let len = file.len()?;
+            if len == self.options.segment_bytes {
+                file.write_durable_at(&vec![0; block as usize], 0)?;
+                device.rename(&spare, &path)?;
+                device.sync_dir(&self.dir)?;
+                return Ok(Successor {
+                    file,
+                    segment_bytes: len,
+                    allocated: len,
+                    written: len,
+                });
+            }
+            device.remove_file(&spare)?;
+        }
+        let file = make_file(device, &path, self.options.segment_bytes)?;
+        // The header is the first write of a roll: it is not to wait for blocks.
+        file.allocate(0, block)?;
+        file.sync()?;
+        device.sync_dir(&self.dir)?;
+        Ok(Successor {
+            file,
+            segment_bytes: self.options.segment_bytes,
+            allocated: block,
+            written: 0,
+        })
+    }
+}
+
+/// Makes the file of a segment, sparse and of full length. One left from an attempt that did not
+/// end is made anew.
+pub(crate) fn make_file(
+    device: &dyn crate::io::device::Device,
+    path: &std::path::Path,
+    bytes: u64,
+) -> io::Result<Arc<dyn File>> {
+    let file = match device.open(path, Access::Create) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            device.remove_file(path)?;
+            device.open(path, Access::Create)?
+        }
+        other => other?,
+    };
+    file.set_len(bytes)?;
+    Ok(file)
+}

@@ -1,0 +1,686 @@
+//! The store: a directory of shards that one process owns, and the threads that work for them.
+
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use millstream_format::{BatchBuilder, crc32c};
+
+use crate::{
+    clock::{Clock, Join, Random},
+    error::Error,
+    io::{
+        create_directory,
+        device::{Access, Device, DeviceOptions, DeviceReport, Lock},
+        pool::{Pool, PoolBuffer},
+        system_device,
+    },
+    options::{ShardOptions, StoreOptions},
+    read::tail::Tails,
+    recover,
+    retain::reaper::Reaper,
+    segment::list::{MapCache, lock},
+    sequence::ShardId,
+    shard::{Shard, ShardCore, staging::Condition, ticket::Room},
+    signal::Inbox,
+    writer::{Preparer, Writer},
+};
+
+/// Name of the file that makes a directory a store.
+pub(crate) const STORE_FILE: &str = "STORE";
+const LOCK_FILE: &str = "LOCK";
+/// The directory of the shards.
+pub(crate) const SHARDS_DIR: &str = "shards";
+/// Version of the layout of a store.
+pub const STORE_FORMAT: u32 = 1;
+const STORE_MAGIC: u64 = u64::from_le_bytes(*b"MSSTORE1");
+const STORE_LEN: usize = 28;
+/// Bytes for segment headers and stamps, apart from the budget: they must never wait for it.
+const RESERVE_BYTES: usize = 1 << 20;
+/// Least memory budget.
+const MIN_BUDGET: usize = 2 << 20;
+/// Most bytes of tails, whatever the budget.
+const MAX_TAILS: usize = 32 << 20;
+
+/// What everything in a store stands on.
+pub(crate) struct Ground {
+    pub device: Arc<dyn Device>,
+    pub block: usize,
+    pub clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    pub pool: Arc<Pool>,
+    pub reserve: Arc<Pool>,
+    pub maps: MapCache,
+    pub tails: Arc<Tails>,
+    pub linger: Duration,
+    pub recycled_segments: usize,
+    pub writer: Inbox<Arc<ShardCore>>,
+    pub preparer: Inbox<Arc<ShardCore>>,
+    pub reaper: Inbox<Arc<ShardCore>>,
+    pub shards: Mutex<HashMap<ShardId, Arc<ShardCore>>>,
+    closing: AtomicBool,
+    stopped: AtomicBool,
+}
+
+impl std::fmt::Debug for Ground {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ground").finish_non_exhaustive()
+    }
+}
+
+impl Ground {
+    /// A new epoch; never 0.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.random.next_u64().max(1)
+    }
+
+    /// Whether the writer is to finish and end.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    /// Whether the other workers are to end.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn open_shards(&self) -> Vec<Arc<ShardCore>> {
+        lock(&self.shards).values().cloned().collect()
+    }
+
+    /// Empties the inboxes of workers that have ended: a shard that is called there holds this,
+    /// and neither would ever be freed.
+    fn forget_calls(&self) {
+        for inbox in [&self.writer, &self.preparer, &self.reaper] {
+            while inbox.take().is_some() {}
+        }
+    }
+}
+
+/// A look at a store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoreStats {
+    /// Bytes of buffers in use, out of the memory budget.
+    pub buffer_bytes: usize,
+    /// Segments mapped.
+    pub mapped_segments: usize,
+    /// Shards open.
+    pub open_shards: usize,
+}
+
+struct Inner {
+    ground: Arc<Ground>,
+    path: PathBuf,
+    options: StoreOptions,
+    reaper: Arc<crate::retain::reaper::Control>,
+    threads: Mutex<Threads>,
+    /// Shards that are being made, opened or deleted: one thread at a time works on each.
+    busy: Mutex<HashSet<ShardId>>,
+    freed: Condvar,
+    lock: Mutex<Option<Arc<dyn Lock>>>,
+}
+
+#[derive(Default)]
+struct Threads {
+    writer: Option<Box<dyn Join>>,
+    others: Vec<Box<dyn Join>>,
+}
+
+/// An open store; clones are the same store. It is closed by [`Store::close`], or when the last
+/// handle is dropped.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("path", &self.inner.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the store in `path`, making it where the directory is missing or empty.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] when another process has it, [`Error::StoreFormat`] when it is of
+    /// another format, [`Error::NotAStore`] when the directory holds something else.
+    pub fn open(path: impl AsRef<Path>, options: StoreOptions) -> Result<Store, Error> {
+        let path = path.as_ref();
+        if options.memory_budget < MIN_BUDGET {
+            return Err(Error::Option {
+                option: "memory_budget",
+                reason: format!(
+                    "{} bytes, at least {MIN_BUDGET} are needed",
+                    options.memory_budget
+                ),
+            });
+        }
+        let device = match &options.environment.device {
+            Some(device) => Arc::clone(device),
+            None => {
+                create_directory(path).map_err(Error::io("making the store", path))?;
+                system_device(&DeviceOptions {
+                    choice: options.device,
+                    direct: options.direct_io,
+                    allow_network: options.allow_network,
+                    path: path.to_path_buf(),
+                })?
+            }
+        };
+        device
+            .create_dir(path)
+            .map_err(Error::io("making the store", path))?;
+        check_strangers(&*device, path)?;
+        let lock_path = path.join(LOCK_FILE);
+        let lock = match device.lock(&lock_path, options.lock_wait) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                return Err(Error::InUse {
+                    path: path.to_path_buf(),
+                });
+            }
+            other => other.map_err(Error::io("locking", lock_path))?,
+        };
+        let block = device.report().block;
+        let environment = &options.environment;
+        open_store_file(&*device, path, block, &*environment.random)?;
+        let queue = device
+            .queue(&lock)
+            .map_err(Error::io("starting the writer of", path))?;
+
+        let tails = Arc::new(Tails::new((options.memory_budget / 4).min(MAX_TAILS)));
+        let pool = Pool::new(options.memory_budget);
+        let reclaimer: Arc<dyn crate::io::pool::Reclaim> = Arc::clone(&tails) as _;
+        pool.set_reclaimer(Arc::downgrade(&reclaimer));
+        let ground = Arc::new(Ground {
+            device,
+            block,
+            clock: Arc::clone(&environment.clock),
+            random: Arc::clone(&environment.random),
+            pool,
+            reserve: Pool::new(RESERVE_BYTES),
+            maps: MapCache::new(options.mapped_segments),
+            tails,
+            linger: options.linger,
+            recycled_segments: options.recycled_segments,
+            writer: Inbox::default(),
+            preparer: Inbox::default(),
+            reaper: Inbox::default(),
+            shards: Mutex::new(HashMap::new()),
+            closing: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+        });
+        let writer = Writer::new(Arc::clone(&ground), queue);
+        let preparer = Preparer::new(Arc::clone(&ground));
+        let (reaper, control) = Reaper::new(
+            Arc::clone(&ground),
+            options.reap_interval,
+            options.clock_settle,
+        );
+        let start = |name, work| {
+            let started = environment.threads.start(name, work);
+            started.map_err(Error::io("starting a thread for", path))
+        };
+        let threads = Threads {
+            others: vec![
+                start("millstream-prepare", Box::new(preparer))?,
+                start("millstream-compact", Box::new(reaper))?,
+            ],
+            writer: Some(start("millstream-writer", Box::new(writer))?),
+        };
+        Ok(Store {
+            inner: Arc::new(Inner {
+                ground,
+                path: path.to_path_buf(),
+                options: options.clone(),
+                reaper: control,
+                threads: Mutex::new(threads),
+                busy: Mutex::default(),
+                freed: Condvar::new(),
+                lock: Mutex::new(Some(lock)),
+            }),
+        })
+    }
+
+    /// What everything in the store stands on.
+    pub(crate) fn ground(&self) -> &Arc<Ground> {
+        &self.inner.ground
+    }
+
+    /// What the store's device is.
+    #[must_use]
+    pub fn device(&self) -> DeviceReport {
+        self.inner.ground.device.report()
+    }
+
+    /// Makes a shard, durably, and opens it.
+    ///
+    /// # Errors
+    /// [`Error::ShardExists`] when the number is taken.
+    pub fn create_shard(&self, id: ShardId, options: ShardOptions) -> Result<Shard, Error> {
+        let _sole = self.inner.sole(id);
+        let dir = self.shard_dir(id);
+        self.inner.check_shard(id, &options)?;
+        if lock(&self.inner.ground.shards).contains_key(&id) {
+            return Err(Error::ShardExists { shard: id });
+        }
+        recover::create(&self.inner.ground, id, &dir, &options)?;
+        self.inner
+            .open_shard(id, &dir, options, recover::Opening::Fresh)
+    }
+
+    /// Opens a shard, recovering it; the same shard when it is open already.
+    ///
+    /// # Errors
+    /// [`Error::NoShard`] when there is none of that number. Damage does not fail the opening
+    /// where something can still be read: see [`Shard::status`].
+    pub fn open_shard(&self, id: ShardId, options: ShardOptions) -> Result<Shard, Error> {
+        let _sole = self.inner.sole(id);
+        self.inner.check_shard(id, &options)?;
+        if let Some(core) = lock(&self.inner.ground.shards).get(&id) {
+            return Ok(Shard {
+                core: Arc::clone(core),
+            });
+        }
+        let dir = self.shard_dir(id);
+        if !exists(&*self.inner.ground.device, &dir) {
+            return Err(Error::NoShard { shard: id });
+        }
+        self.inner
+            .open_shard(id, &dir, options, recover::Opening::Found)
+    }
+
+    /// Closes a shard and opens it again, which ends the state after a failed write. Older
+    /// handles stay closed. What was in flight and was not acknowledged is void.
+    ///
+    /// # Errors
+    /// As [`Store::open_shard`]; the shard stays closed then.
+    pub fn reopen_shard(&self, id: ShardId) -> Result<Shard, Error> {
+        let _sole = self.inner.sole(id);
+        let core = lock(&self.inner.ground.shards).get(&id).cloned();
+        let Some(core) = core else {
+            return Err(Error::NoShard { shard: id });
+        };
+        self.inner.retire(&core)?;
+        let ceiling = core.watermark.get();
+        let read_only = matches!(lock(&core.stage).condition, Condition::ReadOnly(_));
+        let options = ShardOptions {
+            retention: *lock(&core.retention),
+            ..core.options
+        };
+        let opening = match read_only {
+            true => recover::Opening::Found,
+            false => recover::Opening::Reopened(ceiling),
+        };
+        let reopened = self.inner.open_shard(id, &core.dir, options, opening);
+        if reopened.is_err() {
+            // Still there, so that it can be tried again.
+            lock(&self.inner.ground.shards).insert(id, core);
+        }
+        reopened
+    }
+
+    /// Deletes a shard with all its records. Handles and cursors of it fail from then on.
+    ///
+    /// # Errors
+    /// [`Error::NoShard`] when there is none of that number.
+    pub fn delete_shard(&self, id: ShardId) -> Result<(), Error> {
+        let _sole = self.inner.sole(id);
+        let core = lock(&self.inner.ground.shards).get(&id).cloned();
+        if let Some(core) = core {
+            core.refuse_appends(Condition::Closed);
+            self.inner.retire(&core)?;
+        }
+        let device = &*self.inner.ground.device;
+        let dir = self.shard_dir(id);
+        if !exists(device, &dir) {
+            return Err(Error::NoShard { shard: id });
+        }
+        remove_tree(device, &dir).map_err(Error::io("deleting the shard", &dir))?;
+        let shards = self.inner.path.join(SHARDS_DIR);
+        device
+            .sync_dir(&shards)
+            .map_err(Error::io("deleting the shard", &dir))
+    }
+
+    /// The shards on the medium, open or not, in no order.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn shard_ids(&self) -> Result<Vec<ShardId>, Error> {
+        shard_ids(&*self.inner.ground.device, &self.inner.path)
+    }
+
+    fn shard_dir(&self, id: ShardId) -> PathBuf {
+        self.inner.path.join(SHARDS_DIR).join(id.dir_name())
+    }
+
+    /// A block-aligned buffer for a ready batch of `len` bytes, out of the memory budget; `None`
+    /// when that is used up: wait for [`Store::room`] and try again.
+    #[must_use]
+    pub fn buffer(&self, len: usize) -> Option<PoolBuffer> {
+        self.inner.ground.pool.get(len)
+    }
+
+    /// A builder of a ready batch in such a buffer, with `len` bytes for header and body. What it
+    /// builds goes to one shard by [`crate::Shard::append_ready`], without a copy.
+    #[must_use]
+    pub fn batch(&self, len: usize) -> Option<BatchBuilder<PoolBuffer>> {
+        self.buffer(len).map(BatchBuilder::new)
+    }
+
+    /// Resolves when there may be memory again.
+    pub fn room(&self) -> Room {
+        Room::new(None, Arc::clone(&self.inner.ground))
+    }
+
+    /// Looks for segments past retention now; how many were dropped.
+    ///
+    /// # Errors
+    /// The first error met; other shards were looked at all the same.
+    pub fn reap(&self) -> Result<usize, Error> {
+        self.inner.reaper.reap(&self.inner.ground)
+    }
+
+    /// Says that the wall clock is right: segments may be dropped by age at once.
+    pub fn confirm_clock(&self) {
+        self.inner.reaper.confirm_clock();
+    }
+
+    /// A look at the store.
+    #[must_use]
+    pub fn stats(&self) -> StoreStats {
+        let ground = &self.inner.ground;
+        StoreStats {
+            buffer_bytes: ground.pool.used(),
+            mapped_segments: ground.maps.len(),
+            open_shards: lock(&ground.shards).len(),
+        }
+    }
+
+    /// Refuses appends, finishes what was accepted, marks every shard as closed cleanly, ends the
+    /// threads and gives the lock back. A second call does nothing.
+    ///
+    /// # Errors
+    /// When a checkpoint cannot be written; the store is closed all the same.
+    pub fn close(&self) -> Result<(), Error> {
+        self.inner.close()
+    }
+}
+
+/// The right to make, open or delete one shard.
+struct Sole<'a> {
+    inner: &'a Inner,
+    id: ShardId,
+}
+
+impl Drop for Sole<'_> {
+    fn drop(&mut self) {
+        lock(&self.inner.busy).remove(&self.id);
+        self.inner.freed.notify_all();
+    }
+}
+
+impl Inner {
+    fn sole(&self, id: ShardId) -> Sole<'_> {
+        let mut busy = lock(&self.busy);
+        while !busy.insert(id) {
+            busy = self
+                .freed
+                .wait(busy)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        Sole { inner: self, id }
+    }
+
+    fn check_shard(&self, id: ShardId, options: &ShardOptions) -> Result<(), Error> {
+        let wrong = |option, reason| Err(Error::Option { option, reason });
+        if self.ground.is_closing() {
+            return Err(Error::Closed { shard: id });
+        }
+        let bytes = options.segment_bytes;
+        if !(1 << 20..=4 << 30).contains(&bytes) || !bytes.is_multiple_of(self.ground.block as u64)
+        {
+            let reason = format!(
+                "{bytes} bytes; 1 MiB to 4 GiB, a multiple of {}",
+                self.ground.block
+            );
+            return wrong("segment_bytes", reason);
+        }
+        if let crate::options::CompressionChoice::Zstd(level) = options.compression
+            && !millstream_format::compression::LEVELS.contains(&level)
+        {
+            return wrong("compression", format!("zstd level {level}; 1 to 19"));
+        }
+        Ok(())
+    }
+
+    /// Most bytes of a batch: a quarter of a segment and of the memory budget.
+    fn batch_limit(&self, options: &ShardOptions) -> usize {
+        let segment = usize::try_from(options.segment_bytes / 4).unwrap_or(usize::MAX);
+        let whole = millstream_format::MAX_BODY_BYTES + self.ground.block;
+        segment.min(self.options.memory_budget / 4).min(whole)
+    }
+
+    fn open_shard(
+        &self,
+        id: ShardId,
+        dir: &Path,
+        options: ShardOptions,
+        opening: recover::Opening,
+    ) -> Result<Shard, Error> {
+        let limit = self.batch_limit(&options);
+        let recovered = recover::open(&self.ground, id, dir, &options, opening, limit)?;
+        let ground = Arc::clone(&self.ground);
+        let core = Arc::new(ShardCore::new(
+            id,
+            dir.to_path_buf(),
+            ground,
+            options,
+            limit,
+            recovered,
+        ));
+        let mut shards = lock(&self.ground.shards);
+        if self.ground.is_closing() {
+            return Err(Error::Closed { shard: id });
+        }
+        shards.insert(id, Arc::clone(&core));
+        drop(shards);
+        if core.needs_stamp() {
+            // What was found is to be guarded like what will be written.
+            core.stamp_due.store(true, Ordering::Release);
+            core.call_writer();
+        }
+        Ok(Shard { core })
+    }
+
+    /// Takes a shard out of use: waits until nothing of it is in flight.
+    fn retire(&self, core: &Arc<ShardCore>) -> Result<(), Error> {
+        // In this order: what is published by now is acknowledged, nothing more will be.
+        lock(&core.log).retire();
+        {
+            let mut stage = lock(&core.stage);
+            if matches!(
+                stage.condition,
+                Condition::Open | Condition::NoSpace | Condition::Closed
+            ) {
+                let watermark = core.watermark.get();
+                stage.fail(watermark, Condition::Closed);
+            }
+        }
+        core.retired.store(true, Ordering::SeqCst);
+        // Once each has been had, no other thread works on the shard's files any more.
+        drop(lock(&core.preparing));
+        drop(lock(&core.reaping));
+        while !lock(&core.log).is_idle() {
+            self.ground.writer.wake();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        lock(&self.ground.shards).remove(&core.id);
+        core.watermark.wake_all();
+        core.announce_room();
+        Ok(())
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        let mut threads = lock(&self.threads);
+        let Some(writer) = threads.writer.take() else {
+            return Ok(());
+        };
+        let open = lock(&self.ground.shards);
+        self.ground.closing.store(true, Ordering::SeqCst);
+        let shards: Vec<_> = open.values().cloned().collect();
+        drop(open);
+        for shard in &shards {
+            shard.refuse_appends(Condition::Closed);
+        }
+        self.ground.writer.wake();
+        writer.join();
+        let mut result = Ok(());
+        for shard in &shards {
+            shard.watermark.wake_all();
+            let written = shard.write_checkpoints();
+            result = result.and(written);
+        }
+        self.ground.stopped.store(true, Ordering::SeqCst);
+        self.ground.preparer.wake();
+        self.ground.reaper.wake();
+        for thread in threads.others.drain(..) {
+            thread.join();
+        }
+        lock(&self.ground.shards).clear();
+        self.ground.forget_calls();
+        // Everything that could write is gone: the lock may go.
+        lock(&self.lock).take();
+        result
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::warn!(%error, "closing the store");
+        }
+    }
+}
+
+/// Whether a directory is there.
+fn exists(device: &dyn Device, dir: &Path) -> bool {
+    device.list(dir).is_ok()
+}
+
+/// The shards of the store in `path`.
+pub(crate) fn shard_ids(device: &dyn Device, path: &Path) -> Result<Vec<ShardId>, Error> {
+    let dir = path.join(SHARDS_DIR);
+    let entries = device
+        .list(&dir)
+        .map_err(Error::io("listing the shards", dir))?;
+    Ok(entries
+        .iter()
+        .filter(|entry| entry.is_dir)
+        .filter_map(|entry| ShardId::from_dir_name(&entry.name))
+        .collect())
+}
+
+/// A directory that holds something but no store is left alone.
+fn check_strangers(device: &dyn Device, path: &Path) -> Result<(), Error> {
+    let entries = device.list(path).map_err(Error::io("listing", path))?;
+    let ours = |name: &str| {
+        name == STORE_FILE
+            || name == LOCK_FILE
+            || name == SHARDS_DIR
+            || name.ends_with(".partial")
+            || name == "lost+found"
+    };
+    let is_store = entries.iter().any(|entry| entry.name == STORE_FILE);
+    if !is_store && entries.iter().any(|entry| !ours(&entry.name)) {
+        return Err(Error::NotAStore {
+            path: path.to_path_buf(),
+        });
+    }
+    Ok(())
+}
+
+/// Reads the file that makes a directory a store, or makes it, with the directory of the shards.
+fn open_store_file(
+    device: &dyn Device,
+    path: &Path,
+    block: usize,
+    random: &dyn Random,
+) -> Result<(), Error> {
+    let file_path = path.join(STORE_FILE);
+    let io = |doing| Error::io(doing, &file_path);
+    if read_store_file(device, path)?.is_none() {
+        let mut bytes = vec![0; block];
+        bytes[0..8].copy_from_slice(&STORE_MAGIC.to_le_bytes());
+        bytes[8..12].copy_from_slice(&STORE_FORMAT.to_le_bytes());
+        bytes[16..24].copy_from_slice(&random.next_u64().to_le_bytes());
+        let crc = crc32c(&bytes[..24]);
+        bytes[24..28].copy_from_slice(&crc.to_le_bytes());
+        let partial = path.join("STORE.partial");
+        let _ = device.remove_file(&partial);
+        let file = device
+            .open(&partial, Access::Create)
+            .map_err(io("making"))?;
+        file.write_durable_at(&bytes, 0).map_err(io("making"))?;
+        device.rename(&partial, &file_path).map_err(io("making"))?;
+        device.sync_dir(path).map_err(io("making"))?;
+    }
+    let shards = path.join(SHARDS_DIR);
+    device
+        .create_dir(&shards)
+        .map_err(io("making the shards beside"))
+}
+
+/// Identity of the store in `path`; `None` when there is none.
+pub(crate) fn read_store_file(device: &dyn Device, path: &Path) -> Result<Option<u64>, Error> {
+    let file_path = path.join(STORE_FILE);
+    let io = || Error::io("reading", &file_path);
+    let file = match device.open(&file_path, Access::Read) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(io())?,
+    };
+    let mut bytes = [0; STORE_LEN];
+    if file.len().map_err(io())? >= STORE_LEN as u64 {
+        file.read_at(&mut bytes, 0).map_err(io())?;
+    }
+    let u32_at =
+        |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    let u64_at = |at: usize| u64::from(u32_at(at)) | u64::from(u32_at(at + 4)) << 32;
+    if u64_at(0) != STORE_MAGIC || u32_at(24) != crc32c(&bytes[..24]) {
+        let reason = io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it is damaged: restore it from a backup",
+        );
+        return Err(io()(reason));
+    }
+    if u32_at(8) != STORE_FORMAT {
+        return Err(Error::StoreFormat {
+            path: path.to_path_buf(),
+            found: u32_at(8),
+            expected: STORE_FORMAT,
+        });
+    }
+    Ok(Some(u64_at(16)))
+}
+
+fn remove_tree(device: &dyn Device, dir: &Path) -> io::Result<()> {
+    for entry in device.list(dir)? {
+        let path = dir.join(&entry.name);
+        if entry.is_dir {
+            remove_tree(device, &path)?;
+        } else {
+            device.remove_file(&path)?;
+        }
+    }
+    device.remove_dir(dir)
+}
