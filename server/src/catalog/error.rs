@@ -1,0 +1,89 @@
+//! What can go wrong with the catalog.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use thiserror::Error;
+
+use super::CATALOG_FORMAT;
+
+/// An error of the catalog.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CatalogError {
+    /// Written by a newer build.
+    #[error(
+        "catalog {path} has format {found}, this build reads {CATALOG_FORMAT}; open it with the build that wrote it, or a newer one", path = .path.display()
+    )]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u64,
+    },
+    /// A database file that is no catalog.
+    #[error("{path} is not a catalog of Millstream: {reason}; restore it from a backup", path = .path.display())]
+    NotACatalog {
+        /// The file.
+        path: PathBuf,
+        /// What is missing.
+        reason: &'static str,
+    },
+    /// The system refused an operation.
+    #[error("{doing} {path}: {source}", path = .path.display())]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The database refused an operation.
+    #[error("{doing} catalog {path}: {source}", path = .path.display())]
+    Database {
+        /// What was being done.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        source: Box<redb::Error>,
+    },
+    /// There is a stream of that name.
+    #[error("stream {name:?} exists already")]
+    StreamExists {
+        /// The name.
+        name: String,
+    },
+    /// There is no stream of that name.
+    #[error("there is no stream {name:?}")]
+    NoStream {
+        /// The name.
+        name: String,
+    },
+}
+
+impl CatalogError {
+    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CatalogError {
+        let path = path.to_owned();
+        move |source| CatalogError::Io {
+            doing,
+            path,
+            source,
+        }
+    }
+
+    pub(super) fn database<E: Into<redb::Error>>(
+        doing: &'static str,
+        path: &Path,
+    ) -> impl FnOnce(E) -> CatalogError {
+        let path = path.to_owned();
+        move |source| CatalogError::Database {
+            doing,
+            path,
+            source: Box::new(source.into()),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The table `meta`: the catalog's format version, the one table that every version must be able
+//! to read.
+
+use std::path::Path;
+
+use redb::{ReadTransaction, TableDefinition, TableError, WriteTransaction};
+
+use super::CatalogError;
+
+/// The format that this build writes, and the newest that it reads.
+pub const CATALOG_FORMAT: u64 = 1;
+
+const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+const FORMAT_KEY: &str = "format";
+
+pub(super) fn init(txn: &WriteTransaction) -> Result<(), redb::Error> {
+    txn.open_table(META)?.insert(FORMAT_KEY, CATALOG_FORMAT)?;
+    Ok(())
+}
+
+/// Refuses a catalog of another format.
+pub(super) fn check(txn: &ReadTransaction, path: &Path) -> Result<(), CatalogError> {
+    let not_a_catalog = |reason| CatalogError::NotACatalog {
+        path: path.to_owned(),
+        reason,
+    };
+    let table = match txn.open_table(META) {
+        Ok(table) => table,
+        Err(TableError::Storage(error)) => {
+            return Err(CatalogError::database("reading", path)(error));
+        }
+        Err(_) => return Err(not_a_catalog("it has no table of its format")),
+    };
+    let found = table
+        .get(FORMAT_KEY)
+        .map_err(CatalogError::database("reading", path))?
+        .map(|value| value.value());
+    match found {
+        Some(CATALOG_FORMAT) => Ok(()),
+        Some(found) => Err(CatalogError::Format {
+            path: path.to_owned(),
+            found,
+        }),
+        None => Err(not_a_catalog("it does not say its format")),
+    }
+}
+
+#[cfg(test)]
+pub(super) fn set(txn: &WriteTransaction, format: u64) -> Result<(), redb::Error> {
+    txn.open_table(META)?.insert(FORMAT_KEY, format)?;
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! The Millstream server: streams over the storage engine, and the binary protocol in front.
+//!
+//! - [`config`]: what it is told.
+//! - [`Server`]: start and stop.
+//! - `catalog`: which streams there are, durably.
+//! - `service`: the verbs, the same for every front.
+//! - `protocol`: the front that speaks the binary protocol over TCP.
+
+mod catalog;
+pub mod config;
+mod descriptors;
+mod error;
+mod protocol;
+mod server;
+mod service;
+mod shutdown;
+
+use std::{collections::HashMap, path::Path};
+
+use millstream_engine::{ShardId, format::HashRange};
+
+pub use catalog::{CATALOG_FORMAT, CatalogError};
+pub use config::{Config, ConfigError};
+pub use error::ServerError;
+pub use millstream_engine::DeviceReport;
+pub use server::Server;
+
+/// The hash range of each shard in a data directory; `None` where there is no catalog. The
+/// server may be running.
+///
+/// # Errors
+/// When the catalog cannot be read, for instance because it is being written at the moment.
+pub fn shard_ranges(data: &Path) -> Result<Option<HashMap<ShardId, HashRange>>, CatalogError> {
+    if !catalog::Catalog::exists(data) {
+        return Ok(None);
+    }
+    catalog::Catalog::ranges_of_copy(data).map(Some)
+}

@@ -1,0 +1,231 @@
+//! Get and follow: stored batches from a position on, as they are.
+
+use std::{sync::Arc, time::Duration};
+
+use millstream_engine::{Batch, Cursor, Error as EngineError, Position, SequenceNumber, Shard};
+
+use super::{Service, ServiceError};
+
+/// Most batches in one piece, so that a piece is one vectored write.
+const BATCHES_A_PIECE: usize = 1024;
+
+/// A reader's place in a shard.
+pub(crate) struct Reading {
+    shard: Shard,
+    /// `None` only while a thread reads with it.
+    cursor: Option<Cursor>,
+    /// A batch that was read and did not fit in the last piece.
+    carried: Option<Batch>,
+    /// The end was reached: what comes next was just written, and is in memory.
+    near: bool,
+}
+
+/// What was read at once.
+pub(crate) struct Piece {
+    pub batches: Vec<Batch>,
+    /// Bytes of the batches as stored.
+    pub bytes: usize,
+    /// The first record to be delivered; of the next one where there is no batch.
+    pub first: u64,
+    /// Where to go on.
+    pub next: u64,
+    /// After the newest readable record.
+    pub end: u64,
+    /// The oldest that is kept.
+    pub oldest: u64,
+    /// Between now and the last record of the piece; 0 at the end.
+    pub behind_ms: u64,
+}
+
+/// What bounds a piece.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PieceLimits {
+    /// One batch is always delivered whole, unless it is over `frame`.
+    pub bytes: usize,
+    /// 0 for no limit.
+    pub records: u64,
+    /// No piece has more bytes.
+    pub frame: usize,
+}
+
+impl Service {
+    /// Begins to read.
+    pub(crate) async fn read(
+        self: &Arc<Self>,
+        stream: &str,
+        shard: u32,
+        position: Position,
+    ) -> Result<Reading, ServiceError> {
+        let stream = self.stream(stream)?;
+        let shard = stream.open(stream.shard(shard)?)?;
+        let near = match position {
+            Position::AfterLatest => true,
+            Position::At(sequence) => sequence >= shard.end(),
+            Position::After(sequence) => sequence.0.saturating_add(1) >= shard.end().0,
+            Position::Oldest | Position::AtTime(_) => false,
+        };
+        // Only a time has to be looked for on the medium.
+        let cursor = match position {
+            Position::AtTime(_) => {
+                let (shard, room) = (shard.clone(), Arc::clone(&self.reads));
+                self.blocking(&room, move |_| shard.read(position)).await?
+            }
+            _ => shard.read(position),
+        };
+        Ok(Reading {
+            cursor: Some(cursor.map_err(|error| self.noted(error))?),
+            carried: None,
+            near,
+            shard,
+        })
+    }
+
+    /// Reads the next piece, which is empty at the end of the shard.
+    ///
+    /// # Errors
+    /// [`EngineError::Damaged`] where the next record is damaged; the reading stays where it was.
+    pub(crate) async fn next_piece(
+        self: &Arc<Self>,
+        reading: &mut Reading,
+        limits: PieceLimits,
+    ) -> Result<Piece, ServiceError> {
+        let lost = || ServiceError::Defect("a cursor was lost".to_owned());
+        let mut cursor = reading.cursor.take().ok_or_else(lost)?;
+        let mut carried = reading.carried.take();
+        let collected = if reading.near || carried.is_some() {
+            let collected = collect(&mut cursor, &mut carried, limits);
+            (cursor, carried, collected)
+        } else {
+            let room = Arc::clone(&self.reads);
+            self.blocking(&room, move |_| {
+                let collected = collect(&mut cursor, &mut carried, limits);
+                (cursor, carried, collected)
+            })
+            .await?
+        };
+        let (cursor, carried, collected) = collected;
+        let position = cursor.position();
+        reading.cursor = Some(cursor);
+        reading.carried = carried;
+        let collected = collected.map_err(|error| match error {
+            CollectError::Engine(error) => self.noted(error),
+            CollectError::FrameLimit { bytes, limit } => ServiceError::FrameLimit { bytes, limit },
+        })?;
+        reading.near = collected.at_end;
+        Ok(self.piece(&reading.shard, collected, position))
+    }
+
+    /// A piece without batches, which says where the reading stands.
+    pub(crate) fn empty_piece(&self, reading: &Reading) -> Piece {
+        let at = reading.cursor.as_ref().map(Cursor::position);
+        let nothing = Collected {
+            batches: Vec::new(),
+            bytes: 0,
+            next: None,
+            at_end: false,
+        };
+        self.piece(&reading.shard, nothing, at.unwrap_or_default())
+    }
+
+    fn piece(&self, shard: &Shard, collected: Collected, position: SequenceNumber) -> Piece {
+        let end = shard.end().0;
+        let next = collected.next.unwrap_or(position.0);
+        let time = match collected.batches.last() {
+            Some(batch) if next < end => batch.time_ms(),
+            _ => shard.last_time_ms(),
+        };
+        let at_end = next >= end;
+        Piece {
+            first: collected.batches.first().map_or(next, |b| b.first().0),
+            bytes: collected.bytes,
+            batches: collected.batches,
+            next,
+            end,
+            oldest: shard.oldest().0,
+            behind_ms: if at_end {
+                0
+            } else {
+                self.clock.wall_ms().saturating_sub(time)
+            },
+        }
+    }
+
+    /// The longest that a get may wait.
+    pub(crate) fn get_wait(&self, asked: Duration) -> Duration {
+        asked.min(self.settings.get_wait)
+    }
+}
+
+impl Reading {
+    /// Resolves when there is something to read.
+    pub(crate) async fn readable(&self) -> Result<(), EngineError> {
+        match &self.cursor {
+            Some(cursor) if self.carried.is_none() => self.shard.readable(cursor.position()).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+struct Collected {
+    batches: Vec<Batch>,
+    bytes: usize,
+    /// Where to go on, when there is a batch.
+    next: Option<u64>,
+    at_end: bool,
+}
+
+enum CollectError {
+    Engine(EngineError),
+    FrameLimit { bytes: usize, limit: usize },
+}
+
+fn collect(
+    cursor: &mut Cursor,
+    carried: &mut Option<Batch>,
+    limits: PieceLimits,
+) -> Result<Collected, CollectError> {
+    let mut piece = Collected {
+        batches: Vec::new(),
+        bytes: 0,
+        next: None,
+        at_end: false,
+    };
+    let mut records = 0u64;
+    while piece.batches.len() < BATCHES_A_PIECE && (limits.records == 0 || records < limits.records)
+    {
+        let batch = match carried.take() {
+            Some(batch) => batch,
+            None => match cursor.next_batch() {
+                Ok(Some(batch)) => batch,
+                Ok(None) => {
+                    piece.at_end = true;
+                    break;
+                }
+                // What was read before the error is delivered first; the cursor has stayed.
+                Err(_) if !piece.batches.is_empty() => break,
+                Err(error) => return Err(CollectError::Engine(error)),
+            },
+        };
+        let bytes = batch.stored().len();
+        if piece.batches.is_empty() {
+            if bytes > limits.frame {
+                *carried = Some(batch);
+                let limit = limits.frame;
+                return Err(CollectError::FrameLimit { bytes, limit });
+            }
+        } else if piece.bytes + bytes > limits.bytes.min(limits.frame) {
+            *carried = Some(batch);
+            break;
+        }
+        piece.bytes += bytes;
+        records += batch.end().0.saturating_sub(batch.first().0);
+        // The reader is told to stop before the records of the last batch that are too many.
+        let excess = match limits.records {
+            0 => 0,
+            most => records.saturating_sub(most),
+        };
+        piece.next = Some(batch.end().0.saturating_sub(excess));
+        piece.batches.push(batch);
+    }
+    Ok(piece)
+}

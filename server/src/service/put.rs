@@ -1,0 +1,303 @@
+//! Put: records in one batch-shaped blob, routed here, each with a result of its own.
+//!
+//! Records are grouped by shard through one list of numbers, and each group is appended as a
+//! whole: nothing is allocated for a record.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use millstream_engine::{
+    Appended, Error as EngineError, Room, Shard, Ticket,
+    format::{
+        BATCH_HEADER_LEN, BatchHeader, Compression, FormatError, MAX_KEY_CHARS, RawBody, Record,
+    },
+};
+use tokio::time::Instant;
+
+use super::{Service, ServiceError, Stream};
+
+/// Encoded bytes that are appended to a shard at a time; a larger record goes alone.
+const APPEND_BYTES: usize = 256 << 10;
+/// Records that are hashed before other tasks get a turn.
+const RECORDS_A_TURN: usize = 4096;
+/// Longest wait for an announcement of room before it is tried without one.
+const ROOM_POLL: Duration = Duration::from_millis(100);
+
+/// A put that was taken: resolves when every group of it is decided.
+pub(crate) struct PendingPut {
+    groups: Vec<Group>,
+    /// The first group that is not decided yet.
+    next: usize,
+    group_of: Vec<u32>,
+}
+
+struct Group {
+    shard: u32,
+    state: State,
+}
+
+enum State {
+    Waiting(Ticket),
+    Decided(Result<u64, ServiceError>),
+}
+
+/// What became of a put.
+pub(crate) struct PutOutcome {
+    /// Records that met the same fate: index of the shard, and the sequence number of the first
+    /// or why none was written.
+    pub groups: Vec<(u32, Result<u64, ServiceError>)>,
+    /// For each record its group.
+    pub group_of: Vec<u32>,
+}
+
+impl Future for PendingPut {
+    type Output = PutOutcome;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<PutOutcome> {
+        let this = &mut *self;
+        while let Some(group) = this.groups.get_mut(this.next) {
+            if let State::Waiting(ticket) = &mut group.state {
+                let result = ready!(Pin::new(ticket).poll(cx));
+                let first = result.map(|appended: Appended| appended.first.0);
+                group.state = State::Decided(first.map_err(ServiceError::from));
+            }
+            this.next += 1;
+        }
+        let groups = std::mem::take(&mut this.groups);
+        let decided = groups.into_iter().filter_map(|group| match group.state {
+            State::Decided(result) => Some((group.shard, result)),
+            State::Waiting(_) => None,
+        });
+        Poll::Ready(PutOutcome {
+            groups: decided.collect(),
+            group_of: std::mem::take(&mut this.group_of),
+        })
+    }
+}
+
+impl Service {
+    /// Takes the records of `payload`, a batch without a place and without producers. Waits for
+    /// room, but not longer than the configuration says.
+    ///
+    /// # Errors
+    /// When the stream is not there, or the payload is no such batch. What is wrong with single
+    /// records is in the outcome.
+    pub(crate) async fn put(
+        &self,
+        stream: &Stream,
+        payload: &[u8],
+        most_records: usize,
+    ) -> Result<PendingPut, ServiceError> {
+        let body = decode(payload, most_records)?;
+        let mut put = Routed::default();
+        for record in body.records() {
+            let record = record?.as_record();
+            put.route(stream, record, self.settings.record_limit);
+            if put.records.len().is_multiple_of(RECORDS_A_TURN) {
+                tokio::task::yield_now().await;
+            }
+        }
+        let deadline = Instant::now() + self.settings.put_wait;
+        self.append_all(stream, put, deadline).await
+    }
+
+    /// Appends what was routed, shard by shard.
+    async fn append_all(
+        &self,
+        stream: &Stream,
+        put: Routed<'_>,
+        deadline: Instant,
+    ) -> Result<PendingPut, ServiceError> {
+        let Routed {
+            records,
+            mut places,
+            mut groups,
+            mut group_of,
+            ..
+        } = put;
+        if stream.shards.len() > 1 {
+            // By shard, and within a shard in the order of the request.
+            places.sort_unstable();
+        }
+        let mut run: Vec<Record<'_>> = Vec::with_capacity(places.len());
+        for places in places.chunk_by(|a, b| a.shard == b.shard) {
+            let Some(shard) = places.first().map(|place| place.shard) else {
+                continue;
+            };
+            let open = stream.shard(shard).and_then(|s| stream.open(s));
+            let mut rest = places;
+            while !rest.is_empty() {
+                let taken = fill_run(&mut run, rest, &records);
+                let (now, later) = rest.split_at(taken);
+                rest = later;
+                let state = match &open {
+                    Ok(shard) => match self.append(shard, &run, deadline).await {
+                        Ok(ticket) => State::Waiting(ticket),
+                        Err(error) => State::Decided(Err(error)),
+                    },
+                    Err(error) => State::Decided(Err(error.clone())),
+                };
+                for place in now {
+                    group_of[place.record as usize] = groups.len() as u32;
+                }
+                groups.push(Group { shard, state });
+            }
+        }
+        Ok(PendingPut {
+            groups,
+            next: 0,
+            group_of,
+        })
+    }
+
+    async fn append(
+        &self,
+        shard: &Shard,
+        records: &[Record<'_>],
+        deadline: Instant,
+    ) -> Result<Ticket, ServiceError> {
+        loop {
+            match shard.try_append(records) {
+                Ok(ticket) => return Ok(ticket),
+                Err(EngineError::Full { .. }) => {}
+                Err(error) => return Err(self.noted(error)),
+            }
+            wait_for_room(shard.room(), deadline).await?;
+        }
+    }
+}
+
+/// Waits until there may be room.
+///
+/// # Errors
+/// [`ServiceError::Overloaded`] when there is none by the deadline.
+pub(super) async fn wait_for_room(room: Room, deadline: Instant) -> Result<(), ServiceError> {
+    let now = Instant::now();
+    if now >= deadline {
+        return Err(ServiceError::Overloaded);
+    }
+    // Room that came between the refusal and this wait may have been announced to nobody.
+    let _ = tokio::time::timeout_at(deadline.min(now + ROOM_POLL), room).await;
+    Ok(())
+}
+
+/// Where a record goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    shard: u32,
+    record: u32,
+}
+
+/// The records of a put with their places.
+#[derive(Default)]
+struct Routed<'a> {
+    records: Vec<Record<'a>>,
+    places: Vec<Place>,
+    groups: Vec<Group>,
+    group_of: Vec<u32>,
+    /// Groups of refused records, by shard and kind of refusal.
+    refused: HashMap<(u32, std::mem::Discriminant<ServiceError>), u32>,
+}
+
+impl<'a> Routed<'a> {
+    fn route(&mut self, stream: &Stream, record: Record<'a>, limit: usize) {
+        let at = self.records.len() as u32;
+        let shard = stream.router().route(record.hash_key()) as u32;
+        let group = match check(&record, limit) {
+            Ok(()) => {
+                self.places.push(Place { shard, record: at });
+                0 // given when it is appended
+            }
+            Err(error) => {
+                let key = (shard, std::mem::discriminant(&error));
+                *self.refused.entry(key).or_insert_with(|| {
+                    let state = State::Decided(Err(error));
+                    self.groups.push(Group { shard, state });
+                    self.groups.len() as u32 - 1
+                })
+            }
+        };
+        self.group_of.push(group);
+        self.records.push(record);
+    }
+}
+
+fn check(record: &Record<'_>, limit: usize) -> Result<(), ServiceError> {
+    if record.key.is_empty() {
+        return Err(ServiceError::EmptyKey);
+    }
+    if record.key.len() > MAX_KEY_CHARS && record.key.chars().count() > MAX_KEY_CHARS {
+        return Err(ServiceError::LongKey);
+    }
+    let bytes = record.key.len() + record.data.len();
+    if bytes > limit {
+        return Err(ServiceError::RecordTooLarge { bytes, limit });
+    }
+    Ok(())
+}
+
+/// Fills `run` with the next records for one append; how many.
+fn fill_run<'a>(run: &mut Vec<Record<'a>>, places: &[Place], records: &[Record<'a>]) -> usize {
+    run.clear();
+    let mut bytes = 0;
+    for place in places {
+        let record = records[place.record as usize];
+        bytes += record.encoded_len();
+        if bytes > APPEND_BYTES && !run.is_empty() {
+            break;
+        }
+        run.push(record);
+    }
+    run.len()
+}
+
+/// The records of a put's payload.
+fn decode(payload: &[u8], most_records: usize) -> Result<RawBody<'_>, ServiceError> {
+    let invalid = |reason: &str| ServiceError::BatchInvalid {
+        reason: reason.to_owned(),
+    };
+    let Some(header) = BatchHeader::decode(payload)? else {
+        return Err(invalid("its header is zeros"));
+    };
+    if header.compression != Compression::None || header.producers != 0 || header.close {
+        return Err(invalid(
+            "a put takes an uncompressed batch without producers; use ready batches for numbered puts",
+        ));
+    }
+    if header.count as usize > most_records {
+        let reason = format!(
+            "{} records in a put, the limit is {most_records}",
+            header.count
+        );
+        return Err(ServiceError::BatchInvalid { reason });
+    }
+    let body = payload.get(BATCH_HEADER_LEN..).unwrap_or_default();
+    if header.batch_len() != payload.len() {
+        return Err(ServiceError::Batch(FormatError::Short {
+            what: "the payload of a put",
+            need: header.batch_len(),
+            have: payload.len(),
+        }));
+    }
+    header.verify_body(body)?;
+    let body = RawBody::new(&header, body)?;
+    // Framing only: every record is looked at for itself afterwards.
+    let mut walked = 0;
+    for record in body.records() {
+        walked += record?.as_record().encoded_len();
+    }
+    let left = body.record_bytes().len() - walked;
+    if left > 0 {
+        return Err(ServiceError::Batch(FormatError::Field {
+            what: "bytes after the last record",
+            value: left as u64,
+            rule: "there must be none",
+        }));
+    }
+    Ok(body)
+}

@@ -1,0 +1,269 @@
+//! The shards of streams in the store: made, opened at start, removed, and cleaned up after a
+//! crash.
+
+use std::{
+    collections::HashSet,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use arc_swap::ArcSwap;
+use millstream_engine::{
+    Error as EngineError, Shard, ShardId, ShardOptions, ShardState, Store, clock::Clock,
+};
+use tokio::sync::Semaphore;
+
+use super::{
+    CHANGES_AT_A_TIME, Service, ServiceError, Settings, Stream, StreamShard, Totals,
+    maintenance::Sick, table::Table,
+};
+use crate::{
+    catalog::{Catalog, StreamRow, StreamStatus},
+    error::ServerError,
+};
+
+/// Threads that make, open or remove shards: they mostly wait for the medium.
+const SHARD_WORKERS: usize = 8;
+
+impl Service {
+    /// Joins an open store and an open catalog: removes what a crash left half-made, opens the
+    /// shards of every stream. Blocks.
+    ///
+    /// # Errors
+    /// When store and catalog do not belong together, or cannot be read or cleaned up. A shard
+    /// that cannot be opened is no error: the others are served.
+    pub(crate) fn start(
+        data: &Path,
+        store: Store,
+        catalog: Catalog,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Service, ServerError> {
+        let service = Service {
+            reads: Arc::new(Semaphore::new(settings.reads)),
+            changes: Arc::new(Semaphore::new(CHANGES_AT_A_TIME)),
+            sick: Sick::default(),
+            totals: Mutex::new(Totals::default()),
+            table: ArcSwap::from_pointee(Table::default()),
+            store,
+            catalog,
+            settings,
+            clock,
+        };
+        let unusable = |reason: String| ServerError::DataDirectory {
+            path: data.to_owned(),
+            reason,
+        };
+        let (active, unfinished): (Vec<_>, Vec<_>) = service
+            .catalog
+            .load()?
+            .into_iter()
+            .partition(|row| row.status == StreamStatus::Active);
+        let orphans = service
+            .orphans(active.iter().chain(&unfinished))
+            .map_err(unusable)?;
+        service
+            .clean_up(&unfinished, orphans)
+            .map_err(|error| unusable(error.to_string()))?;
+        service.open_streams(active).map_err(unusable)?;
+        Ok(service)
+    }
+
+    /// Shards in the store that no stream has.
+    fn orphans<'a>(
+        &self,
+        rows: impl Iterator<Item = &'a StreamRow>,
+    ) -> Result<Vec<ShardId>, String> {
+        let known: HashSet<u64> = rows
+            .flat_map(|row| row.shards.iter().map(|shard| shard.id))
+            .collect();
+        let next = self.catalog.next_shard_id().map_err(|e| e.to_string())?;
+        let mut orphans = self.store.shard_ids().map_err(|e| e.to_string())?;
+        orphans.retain(|id| !known.contains(&id.0));
+        // A shard that the catalog has never named is not the leftover of a crash: the catalog is
+        // older than the store, or another's. Removing its records would be the worst answer.
+        match orphans.iter().find(|id| id.0 >= next) {
+            Some(id) => Err(format!(
+                "the store has shard {id}, which the catalog has never named: catalog and store do not belong together (was one of them restored from a backup?); put back the one that is missing"
+            )),
+            None => Ok(orphans),
+        }
+    }
+
+    /// Removes what a crash left half-made or half-deleted.
+    fn clean_up(
+        &self,
+        unfinished: &[StreamRow],
+        orphans: Vec<ShardId>,
+    ) -> Result<(), ServiceError> {
+        for row in unfinished {
+            let (stream, shards) = (&row.name, row.shards.len());
+            match row.status {
+                StreamStatus::Creating => {
+                    tracing::warn!(
+                        stream,
+                        shards,
+                        "removing a stream whose creation was cut short"
+                    );
+                }
+                _ => tracing::warn!(stream, shards, "finishing the deletion of a stream"),
+            }
+            self.remove_shards(row.shards.iter().map(|shard| ShardId(shard.id)))?;
+            self.catalog.remove(&row.name)?;
+        }
+        if !orphans.is_empty() {
+            tracing::warn!(shards = orphans.len(), "removing shards that no stream has");
+            self.remove_shards(orphans)?;
+        }
+        Ok(())
+    }
+
+    /// Opens every shard of every stream and fills the table.
+    fn open_streams(&self, rows: Vec<StreamRow>) -> Result<(), String> {
+        let started = Instant::now();
+        let mut table = Table::default();
+        for row in rows {
+            let name = row.name.clone();
+            let stream = Stream::new(row).ok_or_else(|| ranges_with_gaps(&name))?;
+            table = table.with(Arc::new(stream));
+        }
+        let shards: Vec<(&Stream, &StreamShard)> = table
+            .all()
+            .flat_map(|stream| stream.shards.iter().map(move |shard| (&**stream, shard)))
+            .collect();
+        let failed = AtomicUsize::new(0);
+        let _ = in_parallel(&shards, |(stream, shard)| {
+            if !self.open_shard(stream, shard) {
+                failed.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok::<(), ()>(())
+        });
+        tracing::info!(
+            streams = table.len(),
+            shards = shards.len(),
+            failed = failed.into_inner(),
+            milliseconds = started.elapsed().as_millis() as u64,
+            "streams opened"
+        );
+        let mut totals = self.totals();
+        totals.streams = table.len();
+        totals.shards = shards.len();
+        drop(shards);
+        self.table.store(Arc::new(table));
+        Ok(())
+    }
+
+    /// Opens one shard; where that fails the shard is out of use, and is tried again.
+    pub(super) fn open_shard(&self, stream: &Stream, shard: &StreamShard) -> bool {
+        let options = self.shard_options(stream);
+        match self.store.open_shard(shard.id, options) {
+            Ok(handle) => {
+                report_opening(stream, shard, &handle);
+                shard.opened(handle);
+                true
+            }
+            Err(error) => {
+                let (name, index) = (stream.name(), shard.index);
+                tracing::error!(stream = name, shard = index, id = %shard.id, %error, "a shard cannot be opened; the others are served, and it is tried again");
+                shard.failed(error.to_string());
+                self.sick.note(shard.id);
+                false
+            }
+        }
+    }
+
+    /// Makes the shards of a new stream, all or an error.
+    pub(super) fn make_shards(&self, row: StreamRow) -> Result<Arc<Stream>, ServiceError> {
+        let name = row.name.clone();
+        let Some(stream) = Stream::new(row) else {
+            return Err(ServiceError::Defect(ranges_with_gaps(&name)));
+        };
+        let options = self.shard_options(&stream);
+        let shards: Vec<&StreamShard> = stream.shards.iter().collect();
+        in_parallel(&shards, |shard| {
+            shard.opened(self.store.create_shard(shard.id, options)?);
+            Ok::<(), EngineError>(())
+        })?;
+        Ok(Arc::new(stream))
+    }
+
+    /// Removes shards; one that is not there is no error.
+    pub(super) fn remove_shards(
+        &self,
+        ids: impl IntoIterator<Item = ShardId>,
+    ) -> Result<(), ServiceError> {
+        let ids: Vec<ShardId> = ids.into_iter().collect();
+        in_parallel(&ids, |id| match self.store.delete_shard(*id) {
+            Err(EngineError::NoShard { .. }) => Ok(()),
+            other => other,
+        })?;
+        Ok(())
+    }
+
+    fn shard_options(&self, stream: &Stream) -> ShardOptions {
+        stream.shard_options(self.settings.segment_bytes, self.settings.record_limit)
+    }
+}
+
+fn ranges_with_gaps(stream: &str) -> String {
+    format!("the shards of stream {stream:?} in the catalog do not cover the hash space")
+}
+
+/// Says what was found when a shard was opened, where it was not closed cleanly.
+pub(super) fn report_opening(stream: &Stream, shard: &StreamShard, handle: &Shard) {
+    let (stream, index, id) = (stream.name(), shard.index, shard.id);
+    let status = handle.status();
+    let found = &status.opened;
+    if found.trimmed_bytes > 0 {
+        tracing::warn!(
+            stream, shard = index, %id,
+            bytes = found.trimmed_bytes,
+            records = found.trimmed_records,
+            "an unacknowledged tail was trimmed"
+        );
+    }
+    if !found.clean {
+        tracing::info!(
+            stream, shard = index, %id,
+            scanned_bytes = found.scanned_bytes,
+            sequence_jumped = found.jumped,
+            end = %status.end,
+            "recovered a shard that was not closed cleanly"
+        );
+    }
+    if let ShardState::ReadOnly(damage) = &status.state {
+        tracing::error!(stream, shard = index, %id, %damage, "acknowledged records are damaged; the shard is read-only");
+    }
+}
+
+/// Does `work` for every item, a few at a time, and stops at the first error.
+fn in_parallel<T: Sync, E: Send>(
+    items: &[T],
+    work: impl Fn(&T) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    let next = AtomicUsize::new(0);
+    let failure = Mutex::new(None);
+    let worker = || {
+        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = work(item) {
+                next.store(items.len(), Ordering::Relaxed);
+                let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                failure.get_or_insert(error);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..SHARD_WORKERS.min(items.len()) {
+            scope.spawn(worker);
+        }
+        worker();
+    });
+    failure
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .map_or(Ok(()), Err)
+}

@@ -1,0 +1,289 @@
+mod flaky;
+
+use std::{path::Path, sync::atomic::Ordering, time::Instant};
+
+use flaky::{Faults, FlakyDevice};
+use millstream_engine::{
+    Position, ShardOptions, StoreOptions,
+    clock::SystemClock,
+    format::{BatchBuilder, Record},
+};
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    catalog::{NewStream, StreamStatus},
+    error::ServerError,
+    shutdown,
+};
+
+fn store(data: &Path, faults: &Arc<Faults>) -> Store {
+    let path = data.join("store");
+    std::fs::create_dir_all(&path).unwrap();
+    let mut options = StoreOptions {
+        memory_budget: 16 << 20,
+        ..StoreOptions::default()
+    };
+    options.environment.device = Some(Arc::new(FlakyDevice::new(&path, faults)));
+    Store::open(&path, options).unwrap()
+}
+
+fn start(data: &Path, store: Store) -> Result<Arc<Service>, ServerError> {
+    let catalog = Catalog::open(data)?;
+    let mut settings = Settings::of(&Config::default());
+    settings.put_wait = Duration::from_millis(500);
+    settings.segment_bytes = 16 << 20;
+    let clock = Arc::new(SystemClock::default());
+    Service::start(data, store, catalog, settings, clock).map(Arc::new)
+}
+
+fn service(data: &TempDir) -> Arc<Service> {
+    start(data.path(), store(data.path(), &Arc::default())).unwrap()
+}
+
+fn wanted(name: &str, shards: u32) -> CreateStream {
+    CreateStream {
+        name: name.to_owned(),
+        shards,
+        retention_hours: 24,
+        compression: None,
+        durability: None,
+    }
+}
+
+fn new_stream(name: &str, shards: u32) -> NewStream {
+    NewStream {
+        name: name.to_owned(),
+        created_ms: 1,
+        shards,
+        retention_hours: 24,
+        compression: CompressionChoice::None,
+        durability: Durability::Durable,
+    }
+}
+
+/// The sequence number of one record that was put.
+async fn put(service: &Arc<Service>, stream: &str) -> Result<u64, ServiceError> {
+    let mut builder = BatchBuilder::new(vec![0; 1024]);
+    assert!(builder.push(&Record::new("key", b"data")));
+    let (batch, header) = builder.finish();
+    let stream = service.stream(stream).unwrap();
+    let pending = service
+        .put(&stream, &batch[..header.batch_len()], 10)
+        .await?;
+    pending.await.groups.remove(0).1
+}
+
+fn names(service: &Service) -> Vec<String> {
+    let (streams, _) = service.list_streams("", 100);
+    streams
+        .iter()
+        .map(|stream| stream.name().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_stream_cut_short_while_it_was_made_leaves_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    let before = service(&data);
+    before.create_stream(wanted("whole", 2)).await.unwrap();
+    // The crash: rows, and one of three shards.
+    let row = before.catalog.begin_create(&new_stream("half", 3)).unwrap();
+    let first = ShardId(row.shards[0].id);
+    before
+        .store
+        .create_shard(first, ShardOptions::default())
+        .unwrap();
+    assert_eq!(names(&before), ["whole"], "what is being made is not shown");
+    before.close().unwrap();
+    drop(before);
+
+    let after = service(&data);
+    assert_eq!(names(&after), ["whole"]);
+    assert_eq!(after.store.shard_ids().unwrap().len(), 2);
+    assert_eq!(after.counts(), (1, 2));
+    after.create_stream(wanted("half", 1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deletion_cut_short_is_finished() {
+    let data = tempfile::tempdir().unwrap();
+    let before = service(&data);
+    let stream = before.create_stream(wanted("s", 3)).await.unwrap();
+    before
+        .catalog
+        .update("s", |row| row.status = StreamStatus::Deleting)
+        .unwrap();
+    before.store.delete_shard(stream.shards[1].id).unwrap();
+    before.close().unwrap();
+    drop((before, stream));
+
+    let after = service(&data);
+    assert_eq!(after.counts(), (0, 0));
+    assert_eq!(after.store.shard_ids().unwrap(), []);
+    assert_eq!(after.catalog.load().unwrap(), []);
+}
+
+#[tokio::test]
+async fn shards_of_no_stream_are_removed_and_strange_ones_are_not() {
+    let data = tempfile::tempdir().unwrap();
+    let before = service(&data);
+    before.create_stream(wanted("s", 2)).await.unwrap();
+    let row = before.catalog.begin_create(&new_stream("gone", 1)).unwrap();
+    let orphan = ShardId(row.shards[0].id);
+    before
+        .store
+        .create_shard(orphan, ShardOptions::default())
+        .unwrap();
+    before.catalog.remove("gone").unwrap();
+    before.close().unwrap();
+    drop(before);
+
+    let after = service(&data);
+    assert_eq!(after.store.shard_ids().unwrap().len(), 2);
+    // Never named by this catalog: it belongs to another one.
+    let strange = ShardId(1000);
+    after
+        .store
+        .create_shard(strange, ShardOptions::default())
+        .unwrap();
+    after.close().unwrap();
+    drop(after);
+    let store = store(data.path(), &Arc::default());
+    let refused = start(data.path(), store.clone());
+    assert!(matches!(refused, Err(ServerError::DataDirectory { .. })));
+    assert_eq!(store.shard_ids().unwrap().len(), 3, "nothing was removed");
+    store.close().unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_for_which_there_is_no_room_leaves_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    let faults = Arc::new(Faults::default());
+    let service = start(data.path(), store(data.path(), &faults)).unwrap();
+    faults.full.store(true, Ordering::SeqCst);
+    assert!(service.create_stream(wanted("s", 4)).await.is_err());
+    assert_eq!(service.counts(), (0, 0));
+    assert_eq!(service.catalog.load().unwrap(), []);
+    assert_eq!(service.store.shard_ids().unwrap(), []);
+    faults.full.store(false, Ordering::SeqCst);
+    service.create_stream(wanted("s", 4)).await.unwrap();
+    service.close().unwrap();
+}
+
+#[tokio::test]
+async fn as_many_streams_and_shards_as_allowed() {
+    let data = tempfile::tempdir().unwrap();
+    let store = store(data.path(), &Arc::default());
+    let mut settings = Settings::of(&Config::default());
+    (settings.streams, settings.shards) = (2, 5);
+    let catalog = Catalog::open(data.path()).unwrap();
+    let clock = Arc::new(SystemClock::default());
+    let service = Service::start(data.path(), store, catalog, settings, clock).unwrap();
+    let service = Arc::new(service);
+    let refused = |result: Result<Arc<Stream>, ServiceError>| match result {
+        Err(ServiceError::TooMany { key, .. }) => key,
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("it was made"),
+    };
+    service.create_stream(wanted("a", 4)).await.unwrap();
+    assert_eq!(
+        refused(service.create_stream(wanted("b", 2)).await),
+        "limits.shards"
+    );
+    service.create_stream(wanted("b", 1)).await.unwrap();
+    assert_eq!(
+        refused(service.create_stream(wanted("c", 1)).await),
+        "limits.streams"
+    );
+    service.delete_stream("a").await.unwrap();
+    service.create_stream(wanted("c", 4)).await.unwrap();
+    service.close().unwrap();
+}
+
+/// Puts until one succeeds; its sequence number.
+async fn put_until_taken(service: &Arc<Service>, stream: &str) -> u64 {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        match put(service, stream).await {
+            Ok(sequence) => return sequence,
+            Err(error) if Instant::now() > deadline => panic!("{error}"),
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_poisoned_shard_is_opened_again_by_itself() {
+    let data = tempfile::tempdir().unwrap();
+    let faults = Arc::new(Faults::default());
+    let service = start(data.path(), store(data.path(), &faults)).unwrap();
+    let (trigger, shutdown) = shutdown::channel();
+    let maintenance = tokio::spawn(maintenance::run(Arc::clone(&service), shutdown));
+    service.create_stream(wanted("s", 1)).await.unwrap();
+    service.create_stream(wanted("other", 1)).await.unwrap();
+    assert_eq!(put(&service, "s").await.unwrap(), 0);
+
+    faults.broken.store(true, Ordering::SeqCst);
+    let error = put(&service, "s").await.unwrap_err();
+    assert!(
+        matches!(&error, ServiceError::Engine(error) if error.outcome_unknown()),
+        "{error}"
+    );
+    // Reads go on below the watermark.
+    let mut reading = service.read("s", 0, Position::Oldest).await.unwrap();
+    let limits = PieceLimits {
+        bytes: 1000,
+        records: 0,
+        frame: 1000,
+    };
+    let piece = service.next_piece(&mut reading, limits).await.unwrap();
+    assert_eq!((piece.first, piece.next), (0, 1));
+
+    faults.broken.store(false, Ordering::SeqCst);
+    assert!(put_until_taken(&service, "s").await >= 1);
+    assert_eq!(
+        put(&service, "other").await.unwrap(),
+        0,
+        "the others were not concerned"
+    );
+    trigger.stop();
+    maintenance.await.unwrap();
+    service.close().unwrap();
+}
+
+#[tokio::test]
+async fn a_full_medium_refuses_puts_until_there_is_room() {
+    let data = tempfile::tempdir().unwrap();
+    let faults = Arc::new(Faults::default());
+    let service = start(data.path(), store(data.path(), &faults)).unwrap();
+    service.create_stream(wanted("s", 1)).await.unwrap();
+    assert_eq!(put(&service, "s").await.unwrap(), 0);
+    faults.full.store(true, Ordering::SeqCst);
+    // What was prepared ahead is used up first.
+    let refusal = loop {
+        if let Err(error) = put_large(&service, "s").await {
+            break error;
+        }
+    };
+    assert!(
+        matches!(refusal, ServiceError::Engine(EngineError::NoSpace { .. })),
+        "{refusal}"
+    );
+    assert!(service.read("s", 0, Position::Oldest).await.is_ok());
+    faults.full.store(false, Ordering::SeqCst);
+    assert!(put_until_taken(&service, "s").await >= 1);
+    service.close().unwrap();
+}
+
+async fn put_large(service: &Arc<Service>, stream: &str) -> Result<u64, ServiceError> {
+    let data = vec![7; 1 << 20];
+    let mut builder = BatchBuilder::new(vec![0; data.len() + 1024]);
+    assert!(builder.push(&Record::new("key", &data)));
+    let (batch, header) = builder.finish();
+    let stream = service.stream(stream).unwrap();
+    let pending = service
+        .put(&stream, &batch[..header.batch_len()], 10)
+        .await?;
+    pending.await.groups.remove(0).1
+}
