@@ -1,0 +1,50 @@
+//! Talking to the server: connecting, and what its errors mean to whoever typed the command.
+
+use std::time::Duration;
+
+use millstream_client::{Client, ClientOptions, Error, ErrorCode};
+
+use crate::{arguments::Global, failure::Failure, log};
+
+/// Connects to the server that the command line names.
+///
+/// # Errors
+/// When there is none, or it speaks something else.
+pub(crate) async fn connect(global: &Global) -> Result<Client, Failure> {
+    connect_for(global, ClientOptions::default().retry_for).await
+}
+
+/// The same for a command that goes on trying for `retry_for` when the connection is lost.
+///
+/// # Errors
+/// When there is no server, or it speaks something else.
+pub(crate) async fn connect_for(global: &Global, retry_for: Duration) -> Result<Client, Failure> {
+    log::to_stderr(log::COMMAND);
+    let options = ClientOptions {
+        retry_for,
+        name: concat!("millstream/", env!("CARGO_PKG_VERSION")).to_owned(),
+        ..ClientOptions::default()
+    };
+    Client::connect_with(&global.server, options)
+        .await
+        .map_err(Failure::from)
+}
+
+/// What to do about an error, where there is something.
+pub(crate) fn advice(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::Io { .. } | Error::Timeout { .. } => Some(
+            "is the server running? `millstream serve` starts one; --server or MILLSTREAM_SERVER names another",
+        ),
+        Error::Server(answer) => match answer.code {
+            ErrorCode::NoSuchStream => Some(
+                "`millstream stream list` shows the streams, `millstream stream create` makes one",
+            ),
+            ErrorCode::NoSuchShard => {
+                Some("`millstream stream describe` shows the shards of a stream")
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
