@@ -1,0 +1,73 @@
+//! What contributors and CI run, by the same names. `cargo xtask --help` lists it.
+//!
+//! - [`tidy`]: the rules of the house that a compiler does not know.
+//! - [`ci`]: the steps of `.ci/run`.
+//! - [`fuzz`] and [`seeds`]: the fuzz targets and their committed corpora.
+//! - [`mod@bench`]: the measuring harness, built as it is shipped.
+//! - [`roundtrip`]: real text through a server and back, undisturbed and killed.
+
+// A command-line program speaks on its standard output.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod bench;
+mod ci;
+mod failure;
+mod fuzz;
+mod roundtrip;
+mod seeds;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "What contributors and CI run, by the same names"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check the rules of the house: doors, unsafe, file sizes and names, lints, documents
+    Tidy,
+    /// Run the steps of .ci/run: all, or the named ones
+    Ci {
+        /// packages, format, clippy, deny, test, test-portable, fuzz, docs
+        steps: Vec<String>,
+    },
+    /// Run the fuzz targets (needs cargo-fuzz; no nightly)
+    Fuzz(fuzz::Arguments),
+    /// Write the committed fuzz corpora again: fuzz/corpus/TARGET/seed-*
+    FuzzSeeds,
+    /// Put real text into a server line by line, get it back, and compare
+    Roundtrip(roundtrip::Arguments),
+    /// Measure: limits, engine, tcp. Arguments go to the harness (try `bench -- --help`)
+    Bench {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Tidy => tidy::run(),
+        Command::Ci { steps } => ci::run(&steps),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
+        Command::FuzzSeeds => seeds::run(),
+        Command::Roundtrip(arguments) => roundtrip::run(&arguments),
+        Command::Bench { arguments } => bench::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
