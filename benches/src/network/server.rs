@@ -1,0 +1,153 @@
+//! A server in a process of its own, and a stream in it.
+
+use std::{
+    fs::File,
+    future::Future,
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use millstream_client::{Client, CreateStream, Position};
+use tokio::{runtime, task::JoinSet};
+
+use crate::{error::BenchError, noise::Tally, rounds::Bench};
+
+/// The stream that is measured, made by [`MeasuredServer::start`].
+pub(super) const STREAM: &str = "measured";
+/// Its shards.
+pub(super) const SHARDS: u32 = 4;
+
+/// Longest that a server may take to listen.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A server with its default configuration; killed when it is dropped.
+#[derive(Debug)]
+pub(super) struct MeasuredServer {
+    child: Child,
+    address: String,
+    runtime: runtime::Runtime,
+}
+
+impl MeasuredServer {
+    pub(super) fn start(bench: &Bench, directory: &Path) -> Result<MeasuredServer, BenchError> {
+        let program = &bench.server_bin;
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .and_then(|listener| listener.local_addr())
+            .map_err(BenchError::io("find a port on", "127.0.0.1"))?
+            .to_string();
+        let log = directory.join("server.log");
+        let log_file = File::create(&log).map_err(BenchError::io("make", &log))?;
+        let child = Command::new(program)
+            .args(["serve", "--listen", &address, "--data"])
+            .arg(directory.join("data"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log_file)
+            .spawn()
+            .map_err(BenchError::io("start", program))?;
+        let runtime = runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(BenchError::io("start threads for", "the client"))?;
+        let mut server = MeasuredServer {
+            child,
+            address,
+            runtime,
+        };
+        server.wait_until_listening(&log)?;
+        server.block_on(async {
+            let client = server.client().await?;
+            let create = CreateStream {
+                shards: SHARDS,
+                ..CreateStream::default()
+            };
+            client.create_stream(STREAM, create).await?;
+            Ok(())
+        })?;
+        Ok(server)
+    }
+
+    fn wait_until_listening(&mut self, log: &Path) -> Result<(), BenchError> {
+        let start = Instant::now();
+        while TcpStream::connect(&self.address).is_err() {
+            let ended = self
+                .child
+                .try_wait()
+                .map_err(BenchError::io("wait for", "the server"))?;
+            if ended.is_some() || start.elapsed() > PATIENCE {
+                let said = std::fs::read_to_string(log).unwrap_or_default();
+                return Err(BenchError::wrong(format!(
+                    "the server does not listen: {said}"
+                )));
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
+    /// A client with a connection of its own.
+    pub(super) async fn client(&self) -> Result<Client, BenchError> {
+        Ok(Client::connect(&self.address).await?)
+    }
+
+    pub(super) fn block_on<T>(
+        &self,
+        work: impl Future<Output = Result<T, BenchError>>,
+    ) -> Result<T, BenchError> {
+        self.runtime.block_on(work)
+    }
+
+    /// Reads everything back, all shards at a time.
+    pub(super) async fn tally(&self) -> Result<Tally, BenchError> {
+        let mut reads = JoinSet::new();
+        for shard in 0..SHARDS {
+            let client = self.client().await?;
+            reads.spawn(async move {
+                let mut tally = Tally::default();
+                let mut reader = client.reader(STREAM, shard, Position::Oldest);
+                while let Some(batch) = reader.next_batch().await? {
+                    for record in batch.records() {
+                        let record = record?.record;
+                        tally.add(record.key, record.data);
+                    }
+                }
+                Ok::<Tally, BenchError>(tally)
+            });
+        }
+        join(reads).await
+    }
+
+    /// Checks that what was acknowledged is there, and nothing else.
+    pub(super) async fn check(&self, acknowledged: Tally) -> Result<(), BenchError> {
+        let read = self.tally().await?;
+        if read == acknowledged {
+            return Ok(());
+        }
+        Err(BenchError::wrong(format!(
+            "acknowledged {acknowledged:?}, read back {read:?}"
+        )))
+    }
+}
+
+impl Drop for MeasuredServer {
+    fn drop(&mut self) {
+        // Its data goes with the row, so it need not end well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The sum of what tasks did.
+pub(super) async fn join(
+    mut tasks: JoinSet<Result<Tally, BenchError>>,
+) -> Result<Tally, BenchError> {
+    let mut sum = Tally::default();
+    while let Some(ended) = tasks.join_next().await {
+        sum.merge(ended.map_err(|error| BenchError::wrong(format!("a task ended: {error}")))??);
+    }
+    Ok(sum)
+}
