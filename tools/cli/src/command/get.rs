@@ -124,6 +124,8 @@ pub(crate) async fn run(global: &Global, arguments: GetArguments) -> Result<(), 
     let totals = Arc::new(Totals::new(arguments.limit));
     let reading = Arc::new(Semaphore::new(SHARDS_AT_A_TIME));
     let mut tasks = JoinSet::new();
+    // Before the first record is shown: whoever has seen one may ask for the end.
+    let signals = Signals::new()?;
     for &(index, end) in &shards {
         let read = ShardRead {
             client: client.clone(),
@@ -144,7 +146,7 @@ pub(crate) async fn run(global: &Global, arguments: GetArguments) -> Result<(), 
         }
     }
     drop(sink);
-    let read = wait(global, tasks, &totals).await;
+    let read = wait(global, tasks, &totals, signals).await;
     let written = tokio::task::spawn_blocking(|| writer.finish())
         .await
         .unwrap_or_else(|error| Err(error.into()));
@@ -177,13 +179,13 @@ async fn wait(
     global: &Global,
     mut tasks: JoinSet<Result<(), Failure>>,
     totals: &Totals,
+    mut signals: Signals,
 ) -> Result<(), Failure> {
     // Where the records themselves go to a terminal, a bar would only be in their way.
     let to_terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
     let mut progress = Progress::new(!global.quiet && !to_terminal, None);
     let mut tick = tokio::time::interval(PROGRESS_EVERY);
     let mut shown = 0;
-    let mut signals = Signals::new()?;
     let result = loop {
         tokio::select! {
             ended = tasks.join_next() => match ended {
