@@ -1,6 +1,8 @@
 //! Names in a shard's directory. A segment is named by its ordinal, which grows by one from each
 //! segment to the next; its index lies beside it.
 
+use std::path::PathBuf;
+
 /// What a name in a shard's directory stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Name {
@@ -8,7 +10,7 @@ pub(crate) enum Name {
     Segment(u64),
     /// A segment's index.
     Index(u64),
-    /// A segment past retention, to be written again.
+    /// A file past retention or made ahead, to be written again.
     Spare(u64),
     /// Something half-made, to be removed at open.
     Partial,
@@ -26,8 +28,27 @@ pub(crate) fn partial_index(ordinal: u64) -> String {
     format!("{ordinal:016x}.idx.partial")
 }
 
+/// A spare has the ordinal of the segment that it was; one made ahead has a number from
+/// [`MADE_AHEAD`] on, which no segment reaches.
 pub(crate) fn spare(ordinal: u64) -> String {
     format!("{ordinal:016x}.spare")
+}
+
+pub(crate) fn partial_spare(ordinal: u64) -> String {
+    format!("{ordinal:016x}.spare.partial")
+}
+
+/// First number of spares that were made ahead.
+pub(crate) const MADE_AHEAD: u64 = 1 << 63;
+
+/// The number after those of the `spares` that were made ahead, without [`MADE_AHEAD`].
+pub(crate) fn next_made_ahead(spares: &[PathBuf]) -> u64 {
+    let number = |path: &PathBuf| match parse(path.file_name()?.to_str()?) {
+        Some(Name::Spare(number)) => number.checked_sub(MADE_AHEAD),
+        _ => None,
+    };
+    let last = spares.iter().filter_map(number).max();
+    last.map_or(0, |last| last + 1)
 }
 
 /// Reads a name; `None` when it is not the engine's.
@@ -56,6 +77,7 @@ mod tests {
         assert_eq!(parse(&index(3)), Some(Name::Index(3)));
         assert_eq!(parse(&spare(u64::MAX)), Some(Name::Spare(u64::MAX)));
         assert_eq!(parse(&partial_index(3)), Some(Name::Partial));
+        assert_eq!(parse(&partial_spare(MADE_AHEAD)), Some(Name::Partial));
         for stranger in [
             "1.seg",
             "notes.txt",

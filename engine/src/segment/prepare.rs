@@ -199,6 +199,17 @@ impl Prepared {
         }
     }
 
+    /// Asks for all blocks of the segment, written once, whatever the pace.
+    pub(crate) fn want_all(&mut self) {
+        self.chunk = self.segment_bytes;
+        self.zero_ahead = true;
+    }
+
+    /// Bytes at the head that were written before.
+    pub(crate) fn written_ahead(&self) -> u64 {
+        self.written.saturating_sub(self.head)
+    }
+
     /// Whether the medium had no room when it was asked last.
     pub(crate) fn is_refused(&self) -> bool {
         self.refused > 0

@@ -30,7 +30,7 @@ use crate::{
         tail::Tail,
     },
     recover::OpenReport,
-    segment::{Segment, SegmentList, list::lock},
+    segment::{Segment, SegmentList, file_name, list::lock},
     sequence::{SequenceNumber, ShardId},
     store::Ground,
 };
@@ -74,6 +74,8 @@ pub(crate) struct ShardCore {
     pub stamp_scheduled: AtomicBool,
     /// Segments past retention that may be written again.
     pub spares: Mutex<Vec<PathBuf>>,
+    /// Number of the next spare that is made ahead.
+    pub spares_made: AtomicU64,
     /// Held while the preparer works on the shard's files.
     pub preparing: Mutex<()>,
     /// Held while the reaper works on the shard's files.
@@ -136,6 +138,7 @@ impl ShardCore {
             lingering: AtomicBool::new(false),
             stamp_due: AtomicBool::new(false),
             stamp_scheduled: AtomicBool::new(false),
+            spares_made: AtomicU64::new(file_name::next_made_ahead(&recovered.spares)),
             spares: Mutex::new(recovered.spares),
             preparing: Mutex::new(()),
             reaping: Mutex::new(()),
@@ -483,6 +486,19 @@ impl Shard {
     /// When a file cannot be removed, or a segment header that is needed cannot be read.
     pub fn trim(&self, before: SequenceNumber) -> Result<usize, Error> {
         self.core.trim(before.0)
+    }
+
+    /// Makes segments ahead until `bytes` can be appended to blocks that the medium has written
+    /// once already, which is what it writes to fastest; bytes that were made. Takes as long as
+    /// writing that much, on this thread; appends go on meanwhile. What retention drops is
+    /// written again in the same way, so this is for a shard that is to be fast from its first
+    /// record on, or that must not run out of room before so many bytes.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`] when the medium is full, [`Error::Closed`] when the shard was closed
+    /// meanwhile. What was made before stays.
+    pub fn prepare(&self, bytes: u64) -> Result<u64, Error> {
+        self.core.prepare_ahead(bytes)
     }
 
     /// A look at the shard.

@@ -1,6 +1,9 @@
 //! Blocks and segments made ahead of the writer: what the preparer thread does for one shard.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering},
+};
 
 use super::{ShardCore, commit::Successor, staging::Condition};
 use crate::{
@@ -89,6 +92,62 @@ impl ShardCore {
                 }
             }
         }
+    }
+
+    /// Makes files ahead until `bytes` more can be appended to blocks that were written once:
+    /// what is left of the active segment, and spares. The bytes that were made.
+    pub(crate) fn prepare_ahead(self: &Arc<Self>, bytes: u64) -> Result<u64, Error> {
+        lock(&self.log).prepared.want_all();
+        if self.prepare() == Prepare::NoSpace {
+            return Err(Error::NoSpace { shard: self.id });
+        }
+        let mut ahead = {
+            let log = lock(&self.log);
+            let successor = log.successor.as_ref().map_or(0, |s| s.written);
+            log.prepared.written_ahead() + successor
+        };
+        ahead += lock(&self.spares).len() as u64 * self.options.segment_bytes;
+        let mut made = 0;
+        while ahead < bytes {
+            self.make_spare()?;
+            ahead += self.options.segment_bytes;
+            made += self.options.segment_bytes;
+        }
+        Ok(made)
+    }
+
+    /// A file whose every block was written once, and which no crash leaves half-made under the
+    /// name of a spare.
+    fn make_spare(&self) -> Result<(), Error> {
+        let device = &*self.ground.device;
+        let number = self.spares_made.fetch_add(1, Ordering::Relaxed) | file_name::MADE_AHEAD;
+        let spare = self.dir.join(file_name::spare(number));
+        let partial = self.dir.join(file_name::partial_spare(number));
+        let bytes = self.options.segment_bytes;
+        let write = || {
+            let file = make_file(device, &partial, bytes)?;
+            file.allocate(0, bytes)?;
+            file.write_zeros(0, bytes)?;
+            file.sync()
+        };
+        if let Err(error) = write() {
+            let _ = device.remove_file(&partial);
+            return Err(match error.kind() {
+                io::ErrorKind::StorageFull => Error::NoSpace { shard: self.id },
+                _ => Error::io("making a segment ahead at", &partial)(error),
+            });
+        }
+        // Nobody else renames or removes files of the shard meanwhile.
+        let _alone = lock(&self.preparing);
+        if self.retired.load(Ordering::SeqCst) {
+            let _ = device.remove_file(&partial);
+            return Err(Error::Closed { shard: self.id });
+        }
+        let io = || Error::io("making a segment ahead at", &spare);
+        device.rename(&partial, &spare).map_err(io())?;
+        device.sync_dir(&self.dir).map_err(io())?;
+        lock(&self.spares).push(spare);
+        Ok(())
     }
 
     /// The medium has room: appends are taken again.
