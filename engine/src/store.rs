@@ -62,6 +62,8 @@ pub(crate) struct Ground {
     pub linger: Duration,
     pub recycled_segments: usize,
     pub writer: Inbox<Arc<ShardCore>>,
+    /// Shards that were written to by another thread, for the writer to show their watermarks.
+    pub stamps: Inbox<Arc<ShardCore>>,
     pub preparer: Inbox<Arc<ShardCore>>,
     pub reaper: Inbox<Arc<ShardCore>>,
     pub shards: Mutex<HashMap<ShardId, Arc<ShardCore>>>,
@@ -98,7 +100,7 @@ impl Ground {
     /// Empties the inboxes of workers that have ended: a shard that is called there holds this,
     /// and neither would ever be freed.
     fn forget_calls(&self) {
-        for inbox in [&self.writer, &self.preparer, &self.reaper] {
+        for inbox in [&self.writer, &self.stamps, &self.preparer, &self.reaper] {
             while inbox.take().is_some() {}
         }
     }
@@ -213,6 +215,7 @@ impl Store {
             linger: options.linger,
             recycled_segments: options.recycled_segments,
             writer: Inbox::default(),
+            stamps: Inbox::default(),
             preparer: Inbox::default(),
             reaper: Inbox::default(),
             shards: Mutex::new(HashMap::new()),
@@ -526,7 +529,7 @@ impl Inner {
             std::thread::sleep(Duration::from_millis(1));
         }
         lock(&self.ground.shards).remove(&core.id);
-        core.watermark.wake_all();
+        core.wake_all();
         core.announce_room();
         Ok(())
     }
@@ -547,7 +550,7 @@ impl Inner {
         writer.join();
         let mut result = Ok(());
         for shard in &shards {
-            shard.watermark.wake_all();
+            shard.wake_all();
             let written = shard.write_checkpoints();
             result = result.and(written);
         }

@@ -71,6 +71,10 @@ pub trait Device: fmt::Debug + Send + Sync + 'static {
     /// Opens a file.
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn File>>;
 
+    /// Writes on the caller's own thread; all of it is written (and flushed, when it was to be)
+    /// when this returns. The lock is held until then, even if the process is killed.
+    fn write(&self, op: WriteOp) -> io::Result<()>;
+
     /// A queue of writes for one writer thread. The lock is held at least until every write that
     /// was submitted has ended, even if the process is killed.
     fn queue(&self, lock: &Arc<dyn Lock>) -> io::Result<Box<dyn WriteQueue>>;

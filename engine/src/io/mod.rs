@@ -4,6 +4,7 @@
 //! - [`system`]: the real device, chosen by `probe` when a store is opened.
 //! - `uring` and `portable`: its two queues of writes; `write` is what they share.
 //! - `file`, `directory`, `lock`, `mmap`, [`network`]: its files and what is around them.
+//! - `futex`: many threads woken by one call.
 //! - [`pool`] and [`aligned`]: block-aligned memory, within a budget.
 //!
 //! The only room of the engine in which `unsafe` is allowed, module by module.
@@ -14,6 +15,7 @@ mod directory;
 mod file;
 #[cfg(test)]
 mod fixture;
+pub(crate) mod futex;
 mod lock;
 mod mmap;
 pub mod network;

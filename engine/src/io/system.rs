@@ -8,7 +8,8 @@ use std::{fs, io, path::Path, sync::Arc, time::Duration};
 use super::{
     aligned::BLOCK,
     device::{
-        Access, Device, DeviceChoice, DeviceOptions, DeviceReport, DirEntry, File, Lock, WriteQueue,
+        Access, Device, DeviceChoice, DeviceOptions, DeviceReport, DirEntry, File, Lock, WriteOp,
+        WriteQueue,
     },
     directory,
     file::{SystemFile, Traits},
@@ -16,6 +17,7 @@ use super::{
     network::network_kind,
     portable::{PortableQueue, THREADS},
     probe,
+    write::Write,
 };
 use crate::Error;
 
@@ -118,6 +120,10 @@ impl Device for SystemDevice {
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn File>> {
         Ok(Arc::new(SystemFile::open(path, access, &self.traits)?))
+    }
+
+    fn write(&self, op: WriteOp) -> io::Result<()> {
+        Write::new(op)?.run(&self.traits.flushing)
     }
 
     fn queue(&self, lock: &Arc<dyn Lock>) -> io::Result<Box<dyn WriteQueue>> {

@@ -4,7 +4,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, MutexGuard, atomic::Ordering},
     time::Duration,
 };
 
@@ -28,6 +28,11 @@ use crate::{
 
 /// Most writes of a shard that are unacknowledged.
 const SLOTS: usize = 2;
+/// While one write is in flight, a second one begins from so many bytes on: smaller ones would
+/// only take each other's records, and each costs as much as a larger one.
+const OVERLAP: usize = 64 * 1024;
+/// While so few records are in flight, a second write begins when it has as many bytes.
+const FEW: u64 = 8;
 /// Bytes between checkpoints of the active segment's index.
 const CHECKPOINT_BYTES: u64 = 8 << 20;
 
@@ -36,6 +41,10 @@ const CHECKPOINT_BYTES: u64 = 8 << 20;
 pub(crate) struct FlightBatch {
     pub entry: Entry,
     pub end: u64,
+    /// Bytes without padding.
+    pub bytes: usize,
+    /// Its number among the shard's.
+    pub number: u32,
     pub buffer: Arc<PoolBuffer>,
 }
 
@@ -44,6 +53,9 @@ pub(crate) struct FlightBatch {
 struct Flight {
     token: u64,
     batches: Vec<FlightBatch>,
+    /// Bytes of the batches without padding.
+    bytes: usize,
+    records: u64,
     end: SegmentEnd,
     done: bool,
 }
@@ -84,6 +96,17 @@ pub(crate) struct Log {
     failed: bool,
 }
 
+/// What the end of a write came to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Ended {
+    /// The medium does not show yet how far the watermark is, and nothing is in flight that will.
+    pub unshown: bool,
+    /// Number of the first batch that became durable.
+    first: u32,
+    /// How many became durable.
+    batches: u32,
+}
+
 /// What became of a call to [`ShardCore::advance`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Advance {
@@ -93,6 +116,27 @@ pub(crate) enum Advance {
     Lingering(Duration),
     /// The device takes no more writes now.
     Busy,
+}
+
+/// One write, kept for the thread that leads.
+#[derive(Default)]
+struct OnThisThread {
+    op: Option<WriteOp>,
+}
+
+impl Submitter for OnThisThread {
+    fn is_free(&self) -> bool {
+        self.op.is_none()
+    }
+
+    fn token(&mut self, _: &Arc<ShardCore>) -> u64 {
+        // No other write of the shard is led at the same time, and the writer counts from 1.
+        u64::MAX
+    }
+
+    fn submit(&mut self, op: WriteOp) {
+        self.op = Some(op);
+    }
 }
 
 /// What the shard has the writer do.
@@ -183,24 +227,47 @@ impl Log {
     pub(crate) fn is_idle(&self) -> bool {
         self.flight.is_empty()
     }
+
+    /// Bytes that must be staged for the next write to begin now.
+    fn threshold(&self) -> usize {
+        match self.flight.back() {
+            None => 0,
+            Some(_) if self.flight.len() >= SLOTS => usize::MAX,
+            Some(flight) if flight.records <= FEW => flight.bytes,
+            Some(_) => OVERLAP,
+        }
+    }
 }
 
 impl ShardCore {
     /// Submits what may be submitted now.
     pub(crate) fn advance(self: &Arc<Self>, to: &mut dyn Submitter, now: Duration) -> Advance {
-        let mut log = lock(&self.log);
+        self.advance_log(lock(&self.log), to, now)
+    }
+
+    fn advance_log(
+        self: &Arc<Self>,
+        mut log: MutexGuard<'_, Log>,
+        to: &mut dyn Submitter,
+        now: Duration,
+    ) -> Advance {
         let mut took = false;
         let result = loop {
-            if log.failed || log.flight.len() >= SLOTS {
+            if log.failed {
                 break Advance::Resting;
             }
+            let threshold = log.threshold();
+            let (len, lingering) = {
+                let mut stage = lock(&self.stage);
+                stage.call_at = threshold;
+                if stage.staged_bytes() < threshold {
+                    break Advance::Resting;
+                }
+                (stage.first_len(log.block()), stage.lingering_since())
+            };
             if !to.is_free() {
                 break Advance::Busy;
             }
-            let (len, lingering) = {
-                let stage = lock(&self.stage);
-                (stage.first_len(log.block()), stage.lingering_since())
-            };
             let unshown = log.stamped < self.watermark.get();
             let stamp = len.is_none() && unshown && self.stamp_due.load(Ordering::Acquire);
             let need = match len {
@@ -282,6 +349,7 @@ impl ShardCore {
                 mut buffer,
                 mut header,
                 compressed,
+                number,
             } = whole;
             if !compressed {
                 buffer =
@@ -308,6 +376,8 @@ impl ShardCore {
                     time_ms: header.time_ms,
                 },
                 end: header.end_sequence(),
+                bytes: len,
+                number,
                 buffer,
             });
             offset += padded as u64;
@@ -425,6 +495,8 @@ impl ShardCore {
         let token = to.token(self);
         log.flight.push_back(Flight {
             token,
+            bytes: batches.iter().map(|b| b.bytes).sum(),
+            records: batches.iter().map(|b| b.end - b.entry.sequence).sum(),
             batches,
             end: SegmentEnd {
                 offset: log.prepared.head(),
@@ -442,9 +514,42 @@ impl ShardCore {
         });
     }
 
-    /// A write has ended. Says whether the medium does not show yet how far the watermark is,
-    /// and nothing is in flight that will.
-    pub(crate) fn complete(self: &Arc<Self>, completion: Completion) -> bool {
+    /// Writes what is staged on the caller's own thread, while nothing else of the shard is in
+    /// flight, until `done`: to hand it to another thread takes longer than to write it.
+    pub(crate) fn lead(self: &Arc<Self>, done: impl Fn() -> bool) {
+        let mut here = OnThisThread::default();
+        while !done() {
+            let log = lock(&self.log);
+            if !log.is_idle() {
+                break;
+            }
+            let advance = self.advance_log(log, &mut here, Duration::ZERO);
+            let Some(op) = here.op.take() else {
+                if advance == Advance::Resting {
+                    // Whoever has what is missing calls the writer.
+                    return;
+                }
+                break;
+            };
+            let token = op.token;
+            let result = self.ground.device.write(op);
+            let ended = self.complete(Completion { token, result });
+            self.wake(ended);
+            if ended.unshown && !self.stamp_scheduled.swap(true, Ordering::Relaxed) {
+                self.ground.stamps.send(Arc::clone(self));
+            }
+        }
+        let mut stage = lock(&self.stage);
+        stage.call_at = 0;
+        let more = !stage.is_empty();
+        drop(stage);
+        if more {
+            self.call_writer();
+        }
+    }
+
+    /// A write has ended. Whoever waits for it is still to be woken: [`ShardCore::wake`].
+    pub(crate) fn complete(self: &Arc<Self>, completion: Completion) -> Ended {
         let mut guard = lock(&self.log);
         let log = &mut *guard;
         if let Err(error) = completion.result {
@@ -458,23 +563,27 @@ impl ShardCore {
         }
         if log.failed {
             log.flight.retain(|flight| !flight.done);
-            return false;
+            return Ended::default();
         }
         let before = log.committed.sequence;
+        let mut ended = Ended::default();
         while log.flight.front().is_some_and(|flight| flight.done) {
             let Some(flight) = log.flight.pop_front() else {
                 break;
             };
             log.committed = flight.end;
             for batch in flight.batches {
+                if ended.batches == 0 {
+                    ended.first = batch.number;
+                }
+                ended.batches += 1;
                 log.segment.note(batch.entry);
                 self.tail.push(self, batch);
             }
         }
         let committed = log.committed;
         let checkpoint = committed.offset >= log.checkpointed + CHECKPOINT_BYTES;
-        let quiet = log.flight.is_empty();
-        let stamped = log.stamped;
+        ended.unshown = log.flight.is_empty() && log.stamped < committed.sequence;
         if committed.sequence > before {
             self.last_time_ms
                 .fetch_max(committed.last_time_ms, Ordering::AcqRel);
@@ -482,13 +591,16 @@ impl ShardCore {
             self.watermark.publish(committed.sequence);
         }
         drop(guard);
-        if committed.sequence > before {
-            self.watermark.wake_reached();
-        }
         if checkpoint {
             self.call_reaper();
         }
-        quiet && stamped < committed.sequence
+        ended
+    }
+
+    /// Wakes those who wait for what became durable by the end of a write.
+    pub(crate) fn wake(&self, ended: Ended) {
+        self.groups.wake(ended.first, ended.batches);
+        self.watermark.wake_reached();
     }
 
     /// After a failed write or flush the shard takes no more: what was in flight may be there
@@ -499,7 +611,7 @@ impl ShardCore {
         }
         log.failed = true;
         lock(&self.stage).fail(self.watermark.get(), Condition::Poisoned(cause.into()));
-        self.watermark.wake_all();
+        self.wake_all();
         self.announce_room();
     }
 

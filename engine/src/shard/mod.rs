@@ -3,6 +3,7 @@
 //! Locks are taken in this order: log, stage, tail. None is held across input or output.
 
 pub(crate) mod commit;
+pub(crate) mod groups;
 pub(crate) mod preparing;
 pub(crate) mod producers;
 pub(crate) mod ready;
@@ -13,7 +14,7 @@ pub(crate) mod watermark;
 use std::{
     path::PathBuf,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Waker,
@@ -35,9 +36,10 @@ use crate::{
     store::Ground,
 };
 use commit::Log;
+use groups::Groups;
 use ready::ReadyBatch;
 use staging::{Condition, Stage};
-use ticket::{Readable, Room, Ticket};
+use ticket::{Appended, Readable, Room, Ticket};
 use watermark::{MAX_WAITERS, Place, Watermark};
 
 /// What the handles of a shard and the background threads share.
@@ -49,6 +51,8 @@ pub(crate) struct ShardCore {
     pub report: OpenReport,
     pub retention: Mutex<Retention>,
     pub watermark: Watermark,
+    /// Threads that wait for batches of theirs.
+    pub groups: Groups,
     /// The oldest record that is kept.
     pub oldest: AtomicU64,
     /// Time of the newest readable record.
@@ -124,6 +128,7 @@ impl ShardCore {
             report: recovered.report,
             retention: Mutex::new(options.retention),
             watermark: Watermark::new(recovered.watermark),
+            groups: Groups::default(),
             oldest: AtomicU64::new(recovered.oldest),
             last_time_ms: AtomicU64::new(recovered.stage.last_time_ms()),
             stage: Mutex::new(recovered.stage),
@@ -182,6 +187,13 @@ impl ShardCore {
         }
     }
 
+    /// Wakes everyone who waits for records, to see that something other than the watermark has
+    /// changed.
+    pub(crate) fn wake_all(&self) {
+        self.watermark.wake_all();
+        self.groups.wake_all();
+    }
+
     /// Puts the shard into the writer's inbox.
     pub(crate) fn call_writer(self: &Arc<Self>) {
         if !self.with_writer.swap(true, Ordering::SeqCst) {
@@ -218,6 +230,23 @@ impl ShardCore {
 #[derive(Debug, Clone)]
 pub struct Shard {
     pub(crate) core: Arc<ShardCore>,
+}
+
+/// What is to be done once records are staged.
+enum Next {
+    /// The end of a write, or somebody before, brings the writer.
+    Nothing,
+    Call,
+    Lead,
+}
+
+impl Next {
+    fn as_staged(stage: &Stage) -> Next {
+        match stage.staged_bytes() >= stage.call_at {
+            true => Next::Call,
+            false => Next::Nothing,
+        }
+    }
 }
 
 /// What a shard can do at the moment.
@@ -273,7 +302,29 @@ impl Shard {
     /// [`Error::Full`] is back-pressure: wait for [`Shard::room`] and try again. Any error means
     /// that nothing was taken.
     pub fn try_append(&self, records: &[Record<'_>]) -> Result<Ticket, Error> {
-        self.stage_records(records, None)
+        self.stage_records(records, None, Next::as_staged)
+    }
+
+    /// Appends records and waits until they are durable at the shard's level: for a caller that
+    /// does nothing in between the shortest way. While the shard is idle, the write is made on
+    /// the caller's own thread.
+    ///
+    /// # Errors
+    /// As [`Shard::append`] and [`Ticket::wait`].
+    pub fn append_and_wait(&self, records: &[Record<'_>]) -> Result<Appended, Error> {
+        let core = &self.core;
+        let ticket = self.when_there_is_room(|| {
+            self.stage_records(records, None, |stage| {
+                if stage.call_at > 0 || !core.ground.linger.is_zero() {
+                    return Next::as_staged(stage);
+                }
+                match core.with_writer.load(Ordering::SeqCst) {
+                    true => Next::Nothing,
+                    false => Next::Lead,
+                }
+            })
+        })?;
+        ticket.wait()
     }
 
     /// The same for a producer's numbered put, which is taken once however often it is sent.
@@ -293,7 +344,7 @@ impl Shard {
                 reason: "0 is nobody's; take a random number".into(),
             });
         }
-        self.stage_records(records, Some((producer, number)))
+        self.stage_records(records, Some((producer, number)), Next::as_staged)
     }
 
     /// Appends records, waiting while there is no room for them.
@@ -301,14 +352,21 @@ impl Shard {
     /// # Errors
     /// As [`Shard::try_append`], but for [`Error::Full`].
     pub fn append(&self, records: &[Record<'_>]) -> Result<Ticket, Error> {
+        self.when_there_is_room(|| self.try_append(records))
+    }
+
+    fn when_there_is_room(
+        &self,
+        attempt: impl Fn() -> Result<Ticket, Error>,
+    ) -> Result<Ticket, Error> {
         loop {
-            match self.try_append(records) {
+            match attempt() {
                 Err(Error::Full { .. }) => {}
                 other => return other,
             }
             // Room that came since is found by the second try, room that comes later by the wait.
             let room = self.room();
-            match self.try_append(records) {
+            match attempt() {
                 Err(Error::Full { .. }) => room.wait(),
                 other => return other,
             }
@@ -319,6 +377,7 @@ impl Shard {
         &self,
         records: &[Record<'_>],
         producer: Option<(u64, u64)>,
+        next: impl FnOnce(&Stage) -> Next,
     ) -> Result<Ticket, Error> {
         let core = &self.core;
         let mut bytes = 0;
@@ -331,9 +390,7 @@ impl Shard {
         let mut stage = lock(&core.stage);
         let clock = &*ground.clock;
         let appended = stage.append(records, bytes, producer, &ground.pool, clock)?;
-        let generation = Arc::clone(&stage.generation);
-        drop(stage);
-        Ok(self.ticket(appended, generation))
+        Ok(self.ticket(appended, stage, next))
     }
 
     fn check_batch(&self, bytes: usize, records: usize) -> Result<(), Error> {
@@ -356,16 +413,32 @@ impl Shard {
         Ok(())
     }
 
-    fn ticket(&self, appended: ticket::Appended, generation: Arc<ticket::Generation>) -> Ticket {
-        if !appended.duplicate {
-            self.core.call_writer();
-        }
-        Ticket {
+    fn ticket(
+        &self,
+        appended: Appended,
+        stage: MutexGuard<'_, Stage>,
+        next: impl FnOnce(&Stage) -> Next,
+    ) -> Ticket {
+        let generation = Arc::clone(&stage.generation);
+        let batch = (!appended.duplicate).then(|| stage.last_batch());
+        let next = match appended.duplicate {
+            true => Next::Nothing,
+            false => next(&stage),
+        };
+        drop(stage);
+        let ticket = Ticket {
             shard: Arc::clone(&self.core),
             generation,
             appended,
+            batch,
             place: Place::default(),
+        };
+        match next {
+            Next::Nothing => {}
+            Next::Call => self.core.call_writer(),
+            Next::Lead => self.core.lead(|| ticket.outcome().is_some()),
         }
+        ticket
     }
 
     /// Appends a batch made elsewhere, as it is.
@@ -389,9 +462,7 @@ impl Shard {
         let mut stage = lock(&core.stage);
         let clock = &*ground.clock;
         let appended = stage.append_ready(batch, compressed, &ground.pool, clock)?;
-        let generation = Arc::clone(&stage.generation);
-        drop(stage);
-        Ok(self.ticket(appended, generation))
+        Ok(self.ticket(appended, stage, Next::as_staged))
     }
 
     /// Appends a batch made elsewhere, waiting while there is no room for it.

@@ -182,7 +182,7 @@ impl ShardCore {
             tracing::warn!(shard = %self.id, "{doing} {}: no space left; writes are refused until there is", path.display());
         }
         drop(stage);
-        self.watermark.wake_all();
+        self.wake_all();
         self.announce_room();
         Prepare::NoSpace
     }

@@ -71,6 +71,8 @@ pub(crate) struct Whole {
     pub header: BatchHeader,
     /// Whether its body was offered to the compressor.
     pub compressed: bool,
+    /// Its number among the shard's, by which those who wait for it are woken.
+    pub number: u32,
 }
 
 #[derive(Debug)]
@@ -92,6 +94,8 @@ pub(crate) struct Stage {
     open: Option<OpenBatch>,
     queue: VecDeque<Whole>,
     queued_bytes: usize,
+    /// Batches that were ever queued, and so the number of the open one.
+    batches: u32,
     /// The next sequence number to be given.
     next: u64,
     last_time_ms: u64,
@@ -99,6 +103,9 @@ pub(crate) struct Stage {
     hint: usize,
     /// Most bytes of a batch with its header.
     batch_limit: usize,
+    /// From how many staged bytes on the writer is to be called: below that, the end of a write
+    /// brings it here anyway.
+    pub call_at: usize,
 }
 
 impl Stage {
@@ -112,10 +119,12 @@ impl Stage {
             open: None,
             queue: VecDeque::new(),
             queued_bytes: 0,
+            batches: 0,
             next,
             last_time_ms,
             hint: SMALLEST,
             batch_limit,
+            call_at: 0,
         }
     }
 
@@ -274,11 +283,7 @@ impl Stage {
         header.first_sequence = self.next;
         header.time_ms = self.time(clock);
         let appended = self.take_numbers(count, producer);
-        self.enqueue(Whole {
-            buffer,
-            header,
-            compressed,
-        });
+        self.enqueue(buffer, header, compressed);
         Ok(appended)
     }
 
@@ -295,16 +300,26 @@ impl Stage {
         }
         header.first_sequence = open.first;
         header.time_ms = self.time(clock);
-        self.enqueue(Whole {
-            buffer,
-            header,
-            compressed: false,
-        });
+        self.enqueue(buffer, header, false);
     }
 
-    fn enqueue(&mut self, whole: Whole) {
-        self.queued_bytes += whole.header.batch_len();
-        self.queue.push_back(whole);
+    fn enqueue(&mut self, buffer: PoolBuffer, header: BatchHeader, compressed: bool) {
+        self.queued_bytes += header.batch_len();
+        self.queue.push_back(Whole {
+            buffer,
+            header,
+            compressed,
+            number: self.batches,
+        });
+        self.batches = self.batches.wrapping_add(1);
+    }
+
+    /// Number of the batch that was appended to last.
+    pub(crate) fn last_batch(&self) -> u32 {
+        match self.open {
+            Some(_) => self.batches,
+            None => self.batches.wrapping_sub(1),
+        }
     }
 
     /// When the open batch began, if it is all that waits.
@@ -320,6 +335,11 @@ impl Stage {
             (None, Some(open)) => Some(open.builder.len().next_multiple_of(block)),
             (None, None) => None,
         }
+    }
+
+    /// Bytes that wait for the writer, without padding.
+    pub(crate) fn staged_bytes(&self) -> usize {
+        self.queued_bytes + self.open.as_ref().map_or(0, |open| open.builder.len())
     }
 
     /// Takes what the next write is to hold: whole batches, the open one last, up to `room` bytes

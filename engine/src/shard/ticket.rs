@@ -68,6 +68,8 @@ pub struct Ticket {
     pub(crate) shard: Arc<ShardCore>,
     pub(crate) generation: Arc<Generation>,
     pub(crate) appended: Appended,
+    /// Number of the batch that the records are in; not known of a put that was taken before.
+    pub(crate) batch: Option<u32>,
     /// Where it waits as a future.
     pub(crate) place: Place,
 }
@@ -91,6 +93,7 @@ impl Ticket {
             shard: Arc::clone(&self.shard),
             generation: Arc::clone(&self.generation),
             appended: self.appended,
+            batch: self.batch,
             place: Place::default(),
         }
     }
@@ -115,15 +118,23 @@ impl Ticket {
         if let Some(result) = self.outcome() {
             return Some(result);
         }
+        if let Some(batch) = self.batch {
+            return self.shard.groups.wait(batch, timeout, || self.outcome());
+        }
         let mut place = Place::default();
         let result = wait_until(timeout, |waker| self.check(&mut place, waker));
         self.shard.watermark.leave(&mut place);
         result
     }
 
+    /// Sequence number after the last record.
+    fn end(&self) -> u64 {
+        self.appended.first.0 + u64::from(self.appended.count)
+    }
+
     /// The outcome, if it is known by now.
     pub(crate) fn outcome(&self) -> Option<Result<Appended, Error>> {
-        let end = self.appended.first.0 + u64::from(self.appended.count);
+        let end = self.end();
         // The order matters: numbers that were taken back are given out again.
         if let Some(error) = self.generation.failure(end) {
             return Some(Err(error));
@@ -133,8 +144,7 @@ impl Ticket {
 
     fn check(&self, place: &mut Place, waker: &Waker) -> Option<Result<Appended, Error>> {
         self.outcome().or_else(|| {
-            let end = self.appended.first.0 + u64::from(self.appended.count);
-            self.shard.watermark.register(end, place, waker);
+            self.shard.watermark.register(self.end(), place, waker);
             self.outcome()
         })
     }

@@ -17,7 +17,7 @@ use crate::{
     io::device::{Completion, WriteOp, WriteQueue},
     shard::{
         ShardCore,
-        commit::{Advance, Submitter},
+        commit::{Advance, Ended, Submitter},
     },
     store::Ground,
 };
@@ -71,11 +71,14 @@ pub(crate) struct Writer {
     /// Shards that have fallen idle, by when their watermark is to be shown.
     idle: VecDeque<(Duration, Arc<ShardCore>)>,
     done: Vec<Completion>,
+    /// Writes that have ended, and whose waiters are still to be woken.
+    ended: Vec<(Arc<ShardCore>, Ended)>,
 }
 
 impl Writer {
     pub(crate) fn new(ground: Arc<Ground>, queue: Box<dyn WriteQueue>) -> Writer {
         ground.writer.connect(queue.waker());
+        ground.stamps.connect(queue.waker());
         Writer {
             ground,
             flight: InFlight {
@@ -88,6 +91,7 @@ impl Writer {
             lingering: BTreeMap::new(),
             idle: VecDeque::new(),
             done: Vec::new(),
+            ended: Vec::new(),
         }
     }
 
@@ -95,6 +99,9 @@ impl Writer {
         while let Some(shard) = self.ground.writer.take() {
             shard.with_writer.store(false, Ordering::SeqCst);
             self.runnable.push_back(shard);
+        }
+        while let Some(shard) = self.ground.stamps.take() {
+            self.idle.push_back((now + STAMP_AFTER, shard));
         }
         while let Some(entry) = self.lingering.first_entry() {
             if *entry.key() > now && !self.ground.is_closing() {
@@ -153,11 +160,20 @@ impl Writer {
             let Some(shard) = self.flight.shards.remove(&completion.token) else {
                 continue;
             };
-            let unshown = shard.complete(completion);
-            if unshown && !shard.stamp_scheduled.swap(true, Ordering::Relaxed) {
+            let ended = shard.complete(completion);
+            if ended.unshown && !shard.stamp_scheduled.swap(true, Ordering::Relaxed) {
                 self.idle.push_back((now + STAMP_AFTER, Arc::clone(&shard)));
             }
+            self.ended.push((Arc::clone(&shard), ended));
             self.runnable.push_back(shard);
+        }
+    }
+
+    /// Wakes those whose records are durable: after the next writes are on their way, since
+    /// waking many takes as long as a write.
+    fn wake(&mut self) {
+        for (shard, ended) in self.ended.drain(..) {
+            shard.wake(ended);
         }
     }
 
@@ -188,6 +204,7 @@ impl Work for Writer {
         let now = self.ground.clock.monotonic();
         self.collect(now);
         self.run(now);
+        self.wake();
         let closing = self.ground.is_closing();
         if closing && self.runnable.is_empty() && self.mark_closed() {
             return Turn::Done;

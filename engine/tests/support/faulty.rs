@@ -100,6 +100,16 @@ impl Device for Faulty {
             faults: Arc::clone(&self.faults),
         }))
     }
+    fn write(&self, op: WriteOp) -> io::Result<()> {
+        self.inner.write(op)?;
+        while self.faults.stalled.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        match self.faults.writes.load(Ordering::SeqCst) {
+            true => Err(io::Error::other("the medium failed")),
+            false => Ok(()),
+        }
+    }
     fn queue(&self, lock: &Arc<dyn Lock>) -> io::Result<Box<dyn WriteQueue>> {
         Ok(Box::new(FaultyQueue {
             inner: self.inner.queue(lock)?,

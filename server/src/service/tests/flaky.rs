@@ -93,6 +93,13 @@ impl Device for FlakyDevice {
             faults: Arc::clone(&self.faults),
         }))
     }
+    fn write(&self, op: WriteOp) -> io::Result<()> {
+        self.inner.write(op)?;
+        match self.faults.broken.load(Ordering::SeqCst) {
+            true => Err(io::Error::other("the medium is gone")),
+            false => Ok(()),
+        }
+    }
     fn queue(&self, lock: &Arc<dyn Lock>) -> io::Result<Box<dyn WriteQueue>> {
         Ok(Box::new(FlakyQueue {
             inner: self.inner.queue(lock)?,
