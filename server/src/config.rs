@@ -61,6 +61,9 @@ pub struct StoreConfig {
     /// Bytes of a segment file made from now on.
     #[serde(deserialize_with = "quantity::bytes")]
     pub segment_bytes: usize,
+    /// Bytes of segments made ahead for each shard of a new stream.
+    #[serde(deserialize_with = "quantity::bytes")]
+    pub prepare: usize,
     /// Most segments kept mapped for reading.
     pub mapped_segments: usize,
     /// Segments past retention that a shard keeps to be written again.
@@ -157,6 +160,7 @@ impl Default for StoreConfig {
             memory_budget: 256 << 20,
             linger: Duration::ZERO,
             segment_bytes: 64 << 20,
+            prepare: 0,
             mapped_segments: 1024,
             recycled_segments: 2,
             reap_interval: Duration::from_secs(10),

@@ -45,6 +45,8 @@ pub(crate) struct Settings {
     pub durability: Durability,
     pub verify_routing: bool,
     pub segment_bytes: u64,
+    /// Bytes made ahead for each new shard.
+    pub prepare: u64,
     /// Most bytes of a ready batch.
     pub batch_limit: usize,
     /// Most bytes of data and key in a record.
@@ -63,6 +65,7 @@ impl Settings {
             durability: config.streams.durability,
             verify_routing: config.streams.verify_routing,
             segment_bytes: config.store.segment_bytes as u64,
+            prepare: config.store.prepare as u64,
             batch_limit: config.batch_limit(),
             record_limit: config.record_limit(),
             put_wait: config.limits.put_wait,

@@ -185,7 +185,11 @@ impl Service {
         let options = self.shard_options(&stream);
         let shards: Vec<&StreamShard> = stream.shards.iter().collect();
         in_parallel(&shards, |shard| {
-            shard.opened(self.store.create_shard(shard.id, options)?);
+            let made = self.store.create_shard(shard.id, options)?;
+            if self.settings.prepare > 0 {
+                made.prepare(self.settings.prepare)?;
+            }
+            shard.opened(made);
             Ok::<(), EngineError>(())
         })?;
         Ok(Arc::new(stream))
