@@ -126,6 +126,32 @@ fn hash(criterion: &mut Criterion) {
     }
 }
 
+/// As a producer hashes: the keys of many records at once.
+fn hash_many(criterion: &mut Criterion) {
+    const COUNT: usize = 500;
+    let mut group = criterion.benchmark_group("hash 500 keys");
+    group.throughput(Throughput::Elements(COUNT as u64));
+    let mut out = Vec::new();
+    for len in [8, 16, 36, 64] {
+        let key = |n: usize| format!("{n:08}{}", KEY.repeat(4))[..len].to_owned();
+        let keys: Vec<String> = (0..COUNT).map(key).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        group.bench_function(BenchmarkId::new("keys", len), |bencher| {
+            bencher.iter(|| {
+                HashKey::of_partition_keys(black_box(&keys).iter().copied(), &mut out);
+                black_box(&out).len()
+            });
+        });
+        let records: Vec<Record<'_>> = keys.iter().map(|key| Record::new(key, b"")).collect();
+        group.bench_function(BenchmarkId::new("records", len), |bencher| {
+            bencher.iter(|| {
+                HashKey::of_records(black_box(&records), &mut out);
+                black_box(&out).len()
+            });
+        });
+    }
+}
+
 fn zstd(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("zstd");
     let (batch, mut header) = build(&text(1024), 500);
@@ -144,5 +170,5 @@ fn zstd(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(steps, encode, walk, checksum, hash, zstd);
+criterion_group!(steps, encode, walk, checksum, hash, hash_many, zstd);
 criterion_main!(steps);

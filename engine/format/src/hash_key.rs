@@ -1,8 +1,15 @@
 //! From a partition key to its place in the 128-bit hash space.
 
+mod lanes;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use md5::{Digest, Md5};
+
+use crate::Record;
+use lanes::Backend;
 
 /// A place in the hash space, 0 to 2¹²⁸ − 1: the MD5 of a partition key read as a big-endian
 /// number, as Kinesis defines it.
@@ -10,29 +17,45 @@ use md5::{Digest, Md5};
 pub struct HashKey(pub u128);
 
 impl HashKey {
-    /// The place of a partition key.
+    /// The place of a partition key. Of many keys, [`HashKey::of_partition_keys`] is several times
+    /// as fast.
     #[must_use]
     pub fn of_partition_key(key: &str) -> HashKey {
-        HashKey(u128::from_be_bytes(Md5::digest(key.as_bytes()).into()))
+        HashKey::of_bytes(key.as_bytes())
+    }
+
+    /// The places of many partition keys, each as [`HashKey::of_partition_key`] has it. `out` is
+    /// cleared, and then holds one place for each key, in their order; nothing but `out` is
+    /// allocated, and that only as far as it has to grow.
+    ///
+    /// Made for dozens of keys and more at a time: on x86-64 with AVX2 or AVX-512, keys of up to 55
+    /// bytes are hashed side by side. Longer ones take the time that they take alone.
+    pub fn of_partition_keys<'a>(keys: impl IntoIterator<Item = &'a str>, out: &mut Vec<HashKey>) {
+        out.clear();
+        let keys = keys.into_iter();
+        out.reserve(keys.size_hint().0);
+        Backend::fastest().hash(keys.map(|key| (key.as_bytes(), None)), out);
+    }
+
+    /// The places of many records, each as [`Record::hash_key`] has it: the explicit hash, or the
+    /// place of the key. `out` is cleared, and then holds one place for each record, in their
+    /// order; else as [`HashKey::of_partition_keys`].
+    pub fn of_records(records: &[Record<'_>], out: &mut Vec<HashKey>) {
+        out.clear();
+        out.reserve(records.len());
+        let entries = records
+            .iter()
+            .map(|record| (record.key.as_bytes(), record.explicit_hash));
+        Backend::fastest().hash(entries, out);
+    }
+
+    fn of_bytes(key: &[u8]) -> HashKey {
+        HashKey(u128::from_be_bytes(Md5::digest(key).into()))
     }
 }
 
 impl fmt::Display for HashKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn md5_is_read_as_a_big_endian_number() {
-        // RFC 1321, A.5: MD5 ("abc") = 900150983cd24fb0d6963f7d28e17f72
-        assert_eq!(
-            HashKey::of_partition_key("abc").0,
-            0x9001_5098_3cd2_4fb0_d696_3f7d_28e1_7f72
-        );
     }
 }

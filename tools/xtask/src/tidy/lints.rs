@@ -2,9 +2,9 @@
 
 use super::{Finding, Tree};
 
-/// The one package whose `unsafe_code` is not forbidden, because `forbid` cannot be lifted for
-/// one module: it denies it.
-const DENIES_UNSAFE: &str = "millstream-engine";
+/// The packages whose `unsafe_code` is not forbidden, because `forbid` cannot be lifted for one
+/// module: they deny it.
+const DENY_UNSAFE: &[&str] = &["millstream-engine", "millstream-format"];
 
 /// What a package with lints of its own has to deny at least.
 const CLIPPY: &[&str] = &[
@@ -34,7 +34,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         if inherited.and_then(toml::Value::as_bool) == Some(true) {
             continue;
         }
-        let Some(lints) = lints.filter(|_| package.name == DENIES_UNSAFE) else {
+        let Some(lints) = lints.filter(|_| DENY_UNSAFE.contains(&package.name.as_str())) else {
             wrong("it needs `[lints] workspace = true`".to_owned());
             continue;
         };
