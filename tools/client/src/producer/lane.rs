@@ -56,6 +56,55 @@ impl Lane {
     }
 }
 
+/// Which records of many go to which lane.
+#[derive(Debug)]
+pub(super) struct Runs<'a> {
+    routes: &'a Routes,
+    /// Indices of records, those of the first lane first; in each lane in their order.
+    order: Vec<u32>,
+    /// Where each lane's indices end.
+    ends: Vec<usize>,
+}
+
+impl<'a> Runs<'a> {
+    pub(super) fn new(routes: &'a Routes, hashes: &[HashKey]) -> Runs<'a> {
+        let lanes: Vec<u32> = hashes
+            .iter()
+            .map(|hash| routes.router.route(*hash) as u32)
+            .collect();
+        // Counting sort: it keeps the order within a lane.
+        let mut ends = vec![0; routes.lanes.len()];
+        for lane in &lanes {
+            ends[*lane as usize] += 1;
+        }
+        let mut begin = 0;
+        for end in &mut ends {
+            let count = *end;
+            *end = begin;
+            begin += count;
+        }
+        let mut order = vec![0; lanes.len()];
+        for (index, lane) in (0..).zip(&lanes) {
+            let end = &mut ends[*lane as usize];
+            order[*end] = index;
+            *end += 1;
+        }
+        Runs {
+            routes,
+            order,
+            ends,
+        }
+    }
+
+    /// Each lane that has records, and the indices of these.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'a Arc<Lane>, &[u32])> {
+        let begins = std::iter::once(0).chain(self.ends.iter().copied());
+        let runs = begins.zip(&self.ends).map(|(begin, end)| &self.order[begin..*end]);
+        let lanes = self.routes.lanes.iter();
+        lanes.zip(runs).filter(|(_, run)| !run.is_empty())
+    }
+}
+
 /// From a hash key to a lane, for one version of the shard map.
 #[derive(Debug)]
 pub(super) struct Routes {
