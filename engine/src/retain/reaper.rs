@@ -311,7 +311,7 @@ impl ShardCore {
 
     fn checkpoint_active(&self) -> Result<(), Error> {
         let mut log = lock(&self.log);
-        if !log.take_checkpoint(CHECKPOINT_WORTH) {
+        if !log.take_checkpoint(CHECKPOINT_WORTH, self.ground.clock.monotonic()) {
             return Ok(());
         }
         let (segment, committed) = (Arc::clone(&log.segment), log.committed());

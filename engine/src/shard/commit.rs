@@ -33,8 +33,13 @@ const SLOTS: usize = 2;
 const OVERLAP: usize = 64 * 1024;
 /// While so few records are in flight, a second write begins when it has as many bytes.
 const FEW: u64 = 8;
-/// Bytes between checkpoints of the active segment's index.
+/// A checkpoint of the active segment's index is due when so many bytes came since the last one
+/// and some time has passed,
 const CHECKPOINT_BYTES: u64 = 8 << 20;
+const CHECKPOINT_PAUSE: Duration = Duration::from_millis(500);
+/// or when so many came: each checkpoint is a small durable write of its own, and this much is
+/// scanned faster than a process starts.
+const CHECKPOINT_MOST: u64 = 64 << 20;
 
 /// A batch in flight.
 #[derive(Debug)]
@@ -93,6 +98,7 @@ pub(crate) struct Log {
     /// Whether the last batch is the mark of a clean close.
     closed: bool,
     checkpointed: u64,
+    checkpointed_at: Duration,
     failed: bool,
 }
 
@@ -173,6 +179,7 @@ impl Log {
             stamped,
             closed,
             checkpointed: committed.offset,
+            checkpointed_at: Duration::ZERO,
             failed: false,
         }
     }
@@ -207,10 +214,11 @@ impl Log {
 
     /// Whether a checkpoint is worth writing: `worth` bytes are durable since the last one, which
     /// is then counted as written.
-    pub(crate) fn take_checkpoint(&mut self, worth: u64) -> bool {
+    pub(crate) fn take_checkpoint(&mut self, worth: u64, now: Duration) -> bool {
         let worthy = self.committed.offset >= self.checkpointed + worth;
         if worthy {
             self.checkpointed = self.committed.offset;
+            self.checkpointed_at = now;
         }
         worthy
     }
@@ -582,7 +590,10 @@ impl ShardCore {
             }
         }
         let committed = log.committed;
-        let checkpoint = committed.offset >= log.checkpointed + CHECKPOINT_BYTES;
+        let unindexed = committed.offset.saturating_sub(log.checkpointed);
+        let checkpoint = unindexed >= CHECKPOINT_MOST
+            || (unindexed >= CHECKPOINT_BYTES
+                && self.ground.clock.monotonic() >= log.checkpointed_at + CHECKPOINT_PAUSE);
         ended.unshown = log.flight.is_empty() && log.stamped < committed.sequence;
         if committed.sequence > before {
             self.last_time_ms
