@@ -100,6 +100,19 @@ impl Client {
         }
     }
 
+    /// The connection, made anew if it was lost, again and again within the limits of the options.
+    pub(crate) async fn connected(&self) -> Result<Arc<Connection>, Error> {
+        let give_up = Instant::now() + self.inner.options.retry_for;
+        loop {
+            match self.connection().await {
+                Err(error) if error.is_passing() && Instant::now() < give_up => {
+                    tracing::debug!(%error, "connecting again");
+                }
+                result => return result,
+            }
+        }
+    }
+
     /// A connection of its own, not shared with anything else.
     pub(crate) async fn private_connection(&self) -> Result<Connection, Error> {
         Connection::open(&self.inner.address, &self.inner.options).await

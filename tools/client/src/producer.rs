@@ -132,7 +132,7 @@ impl Producer {
         options: ProducerOptions,
     ) -> Result<Producer, Error> {
         let map = client.shard_map(stream).await?;
-        let frame_limit = client.connection().await?.frame_limit() as usize;
+        let frame_limit = client.connected().await?.frame_limit() as usize;
         let batch_bytes = batch_bytes(&options, map.shards.len(), frame_limit)?;
         let mut lanes = Vec::new();
         let routes = Routes::new(&map, |shard| {
@@ -236,12 +236,7 @@ impl Producer {
     }
 
     /// Puts records of a lane into its open batch; those that are left.
-    fn take_run<'a>(
-        &self,
-        lane: &Arc<Lane>,
-        records: &[Record<'_>],
-        run: &'a [u32],
-    ) -> &'a [u32] {
+    fn take_run<'a>(&self, lane: &Arc<Lane>, records: &[Record<'_>], run: &'a [u32]) -> &'a [u32] {
         let most = self.handle.shared.options.batch_records;
         let mut state = lane.lock();
         let Some(open) = state.open.as_mut() else {

@@ -61,7 +61,12 @@ async fn many_records_at_a_time_are_taken_all_or_none() {
         tasks.spawn(async move {
             for round in 0..10 {
                 let named: Vec<_> = (0..100)
-                    .map(|at| (format!("{task}/{}", at % 20), (round * 5 + at / 20).to_string()))
+                    .map(|at| {
+                        (
+                            format!("{task}/{}", at % 20),
+                            (round * 5 + at / 20).to_string(),
+                        )
+                    })
                     .collect();
                 let records: Vec<_> = named
                     .iter()

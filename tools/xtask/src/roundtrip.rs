@@ -61,6 +61,8 @@ pub(crate) struct Arguments {
 }
 
 const STREAM: &str = "roundtrip";
+/// No kill comes earlier: a put that finds no server when it begins says so, and ends.
+const CONNECTED: Duration = Duration::from_millis(100);
 /// How long the put goes on trying while the server is away.
 const RETRY_FOR: &str = "300s";
 
@@ -207,7 +209,7 @@ impl Round<'_> {
             .map_err(Failure::io("start", self.program))?;
         let mut up = Duration::ZERO;
         for (at, moment) in kills.unwrap_or_default().iter().enumerate() {
-            let wait = moment.saturating_sub(up);
+            let wait = (*moment).max(CONNECTED).saturating_sub(up);
             if let Some(status) = wait_for(&mut put, Some(wait))? {
                 let kills = kills.unwrap_or_default().len();
                 return Err(Failure::Wrong(format!(

@@ -99,7 +99,9 @@ impl<'a> Runs<'a> {
     /// Each lane that has records, and the indices of these.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'a Arc<Lane>, &[u32])> {
         let begins = std::iter::once(0).chain(self.ends.iter().copied());
-        let runs = begins.zip(&self.ends).map(|(begin, end)| &self.order[begin..*end]);
+        let runs = begins
+            .zip(&self.ends)
+            .map(|(begin, end)| &self.order[begin..*end]);
         let lanes = self.routes.lanes.iter();
         lanes.zip(runs).filter(|(_, run)| !run.is_empty())
     }
