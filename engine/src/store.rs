@@ -18,7 +18,7 @@ use crate::{
     error::Error,
     io::{
         create_directory,
-        device::{Access, Device, DeviceOptions, DeviceReport, Lock},
+        device::{Access, Device, DeviceOptions, DeviceReport, File, Lock},
         pool::{Pool, PoolBuffer},
         system_device,
     },
@@ -69,7 +69,21 @@ pub(crate) struct Ground {
     pub shards: Mutex<HashMap<ShardId, Arc<ShardCore>>>,
     closing: AtomicBool,
     stopped: AtomicBool,
+    path: PathBuf,
+    /// What was made durable of what an earlier process left.
+    settled: Mutex<Settled>,
 }
+
+/// See [`Ground::settle`].
+#[derive(Debug, Clone, Copy)]
+enum Settled {
+    /// So many files by themselves.
+    Files(u32),
+    All,
+}
+
+/// From so many files on, one call for all of them is cheaper.
+const SETTLE_FILES: u32 = 8;
 
 impl std::fmt::Debug for Ground {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -91,6 +105,31 @@ impl Ground {
     /// Whether the other workers are to end.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::SeqCst)
+    }
+
+    /// Makes what an earlier process has written to `file` durable: by itself, or, where many
+    /// shards are opened, with everything that the process has left.
+    pub(crate) fn settle(&self, file: &dyn File) -> io::Result<()> {
+        let mut settled = lock(&self.settled);
+        match *settled {
+            Settled::All => Ok(()),
+            Settled::Files(files) if files < SETTLE_FILES => {
+                *settled = Settled::Files(files + 1);
+                drop(settled);
+                file.sync()
+            }
+            Settled::Files(_) => {
+                // Whoever else opens a shard waits for it.
+                match self.device.sync_all(&self.path) {
+                    Err(error) if error.kind() == io::ErrorKind::Unsupported => file.sync(),
+                    outcome => {
+                        outcome?;
+                        *settled = Settled::All;
+                        Ok(())
+                    }
+                }
+            }
+        }
     }
 
     pub(crate) fn open_shards(&self) -> Vec<Arc<ShardCore>> {
@@ -221,6 +260,8 @@ impl Store {
             shards: Mutex::new(HashMap::new()),
             closing: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
+            path: path.to_path_buf(),
+            settled: Mutex::new(Settled::Files(0)),
         });
         let writer = Writer::new(Arc::clone(&ground), queue);
         let preparer = Preparer::new(Arc::clone(&ground));

@@ -62,6 +62,11 @@ pub trait Device: fmt::Debug + Send + Sync + 'static {
     /// Makes the names of a directory durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
+    /// Makes everything on the file system of a directory durable, data and names: what it costs
+    /// does not grow with the files that are asked about, but with what all have written.
+    /// [`io::ErrorKind::Unsupported`] where there is no such thing.
+    fn sync_all(&self, path: &Path) -> io::Result<()>;
+
     /// Takes the exclusive lock of a store, waiting up to `wait` for another holder to end:
     /// a killed process holds it until its last write has landed.
     /// [`io::ErrorKind::WouldBlock`] when it is still held. `None` for a reader of a store that
@@ -136,6 +141,10 @@ pub trait Map: fmt::Debug + Send + Sync {
     /// for bytes that no write will touch any more (below the watermark, or in a segment that
     /// nobody writes), or treats what it sees as hearsay until a checksum has covered a copy.
     fn bytes(&self, offset: usize, len: usize) -> Option<&[u8]>;
+    /// A hint: only what is touched or asked for is worth reading from the medium.
+    fn read_nothing_ahead(&self) {}
+    /// A hint: these bytes will be touched soon.
+    fn read_ahead(&self, _offset: usize, _len: usize) {}
 }
 
 /// A part of a pool buffer that goes to the medium.

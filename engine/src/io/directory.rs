@@ -55,3 +55,15 @@ pub(super) fn sync(path: &Path) -> io::Result<()> {
     };
     fs::File::open(path)?.sync_all()
 }
+
+/// Makes everything on the file system of `path` durable.
+#[cfg(target_os = "linux")]
+pub(super) fn sync_all(path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(fs::File::open(path)?)?)
+}
+
+/// There is no call for it that waits.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn sync_all(_path: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}

@@ -3,7 +3,7 @@
 
 use std::{fs, io};
 
-use memmap2::{Mmap, MmapOptions};
+use memmap2::{Advice, Mmap, MmapOptions};
 
 use super::device::Map;
 
@@ -41,5 +41,19 @@ impl Map for SystemMap {
     fn bytes(&self, offset: usize, len: usize) -> Option<&[u8]> {
         let bytes: &[u8] = self.map.as_deref().unwrap_or(&[]);
         bytes.get(offset..offset.checked_add(len)?)
+    }
+
+    fn read_nothing_ahead(&self) {
+        if let Some(map) = &self.map {
+            // A hint that is not taken costs only time.
+            let _ = map.advise(Advice::Random);
+        }
+    }
+
+    fn read_ahead(&self, offset: usize, len: usize) {
+        let len = len.min(self.len().saturating_sub(offset));
+        if let Some(map) = self.map.as_ref().filter(|_| len > 0) {
+            let _ = map.advise_range(Advice::WillNeed, offset, len);
+        }
     }
 }

@@ -114,6 +114,10 @@ impl Device for SystemDevice {
         directory::sync(path)
     }
 
+    fn sync_all(&self, path: &Path) -> io::Result<()> {
+        directory::sync_all(path)
+    }
+
     fn lock(&self, path: &Path, wait: Duration) -> io::Result<Arc<dyn Lock>> {
         Ok(Arc::new(SystemLock::take(path, wait)?))
     }

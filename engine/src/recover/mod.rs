@@ -1,5 +1,6 @@
 //! Opening a shard: what is there is made durable, scanned from the last checkpoint, and judged.
 
+mod read_ahead;
 mod scan;
 mod verdict;
 

@@ -7,6 +7,7 @@ use std::{
 
 use millstream_format::{BATCH_HEADER_LEN, BatchHeader};
 
+use super::read_ahead::ReadAhead;
 use crate::{
     error::Error,
     index::{Checkpoint, Entry, SparseIndex},
@@ -72,7 +73,10 @@ impl Scan {
         let io = || Error::io("recovering the segment", &segment.path);
         let file = device.open(&segment.path, Access::Write).map_err(io())?;
         // What the page cache shows may not be on the medium; nothing may be published that is not.
-        file.sync().map_err(io())?;
+        match ceiling {
+            None => ground.settle(&*file).map_err(io())?,
+            Some(_) => file.sync().map_err(io())?,
+        }
         let map = ground.maps.map(device, segment)?;
         let first = Spot {
             segment: Arc::clone(segment),
@@ -97,9 +101,11 @@ impl Scan {
             puts: Vec::new(),
             scanned_bytes: 0,
         };
+        let map = Arc::clone(&first.map);
+        let mut ahead = ReadAhead::new(&*map, &*file);
         let mut spot = scan.begin(ground, &first, ceiling);
-        scan.walk(ground, &mut spot, ceiling, &*file)?;
-        scan.beyond = look_beyond(&spot, &*file, ceiling.unwrap_or(u64::MAX))
+        scan.walk(ground, &mut spot, ceiling, &*file, &mut ahead)?;
+        scan.beyond = look_beyond(&spot, &*file, ceiling.unwrap_or(u64::MAX), &mut ahead)
             .map_err(Error::io("looking beyond the end of", &segment.path))?;
         scan.scanned_bytes += scan.beyond.scanned_bytes;
         scan.watermark = match ceiling {
@@ -176,10 +182,12 @@ impl Scan {
         spot: &mut Spot,
         ceiling: Option<u64>,
         file: &dyn File,
+        ahead: &mut ReadAhead<'_>,
     ) -> Result<(), Error> {
         let segment = Arc::clone(&spot.segment);
         let io = || Error::io("recovering the segment", &segment.path);
         while spot.offset < spot.map.len() as u64 {
+            ahead.at(spot.offset);
             let batch = match spot.look() {
                 Found::Nothing => {
                     self.reason = "there is no batch".into();
@@ -236,7 +244,12 @@ impl Scan {
 
 /// Looks at every block behind the end that may hold something. `resume` is looked for below
 /// `ceiling`.
-fn look_beyond(end: &Spot, file: &dyn File, ceiling: u64) -> std::io::Result<Beyond> {
+fn look_beyond(
+    end: &Spot,
+    file: &dyn File,
+    ceiling: u64,
+    ahead: &mut ReadAhead<'_>,
+) -> std::io::Result<Beyond> {
     let mut beyond = Beyond::default();
     let block = u64::from(end.header.block);
     let mut offset = end.offset;
@@ -244,6 +257,7 @@ fn look_beyond(end: &Spot, file: &dyn File, ceiling: u64) -> std::io::Result<Bey
         let from = from / block * block;
         let mut at = from.max(end.offset);
         while at < to {
+            ahead.at(at);
             at += beyond.look_at(end, at, ceiling).next_multiple_of(block);
         }
         offset = at.max(from + block);
@@ -269,11 +283,13 @@ pub(super) fn look_ahead(
         .open(&segment.path, Access::Read)
         .map_err(io())?;
     let map = ground.maps.map(&*ground.device, &segment)?;
+    let mut read_ahead = ReadAhead::new(&*map, &*file);
     let mut ahead = Beyond::default();
     let block = u64::from(before.block);
     let mut offset = block;
     while let Some((from, to)) = file.next_data(offset).map_err(io())? {
         for at in (from / block * block..to).step_by(block as usize) {
+            read_ahead.at(at);
             let bytes = map.bytes(at as usize, BATCH_HEADER_LEN).unwrap_or(&[]);
             let Ok(Some(header)) = BatchHeader::decode(bytes) else {
                 continue;

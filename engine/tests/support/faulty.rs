@@ -91,6 +91,9 @@ impl Device for Faulty {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.inner.sync_dir(path)
     }
+    fn sync_all(&self, path: &Path) -> io::Result<()> {
+        self.inner.sync_all(path)
+    }
     fn lock(&self, path: &Path, wait: Duration) -> io::Result<Arc<dyn Lock>> {
         self.inner.lock(path, wait)
     }

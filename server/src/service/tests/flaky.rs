@@ -81,6 +81,9 @@ impl Device for FlakyDevice {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.inner.sync_dir(path)
     }
+    fn sync_all(&self, path: &Path) -> io::Result<()> {
+        self.inner.sync_all(path)
+    }
     fn lock(&self, path: &Path, wait: Duration) -> io::Result<Arc<dyn Lock>> {
         self.inner.lock(path, wait)
     }
