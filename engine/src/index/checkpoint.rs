@@ -122,8 +122,14 @@ impl Checkpoint {
         })
     }
 
-    /// Writes the checkpoint of a segment in `dir`, whole or not at all.
-    pub(crate) fn store(&self, device: &dyn Device, dir: &Path) -> Result<(), Error> {
+    /// Writes the checkpoint of a segment in `dir`. One that does not become durable is found
+    /// whole, or damaged, or not at all after a crash, which costs a scan.
+    pub(crate) fn store(
+        &self,
+        device: &dyn Device,
+        dir: &Path,
+        durable: bool,
+    ) -> Result<(), Error> {
         let partial = dir.join(file_name::partial_index(self.ordinal));
         let path = dir.join(file_name::index(self.ordinal));
         let block = device.report().block;
@@ -135,7 +141,11 @@ impl Checkpoint {
                 }
                 other => other?,
             };
-            file.write_durable_at(&self.encode(block), 0)?;
+            let bytes = self.encode(block);
+            match durable {
+                true => file.write_durable_at(&bytes, 0)?,
+                false => file.write_at(&bytes, 0)?,
+            }
             device.rename(&partial, &path)
         })();
         written.map_err(Error::io("writing the index", path))

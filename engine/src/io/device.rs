@@ -115,6 +115,8 @@ pub trait File: fmt::Debug + Send + Sync {
     /// Writes a few blocks (headers, cursors) and makes them durable before it returns.
     /// `offset` and `bytes.len()` are multiples of the device's block; the address may be any.
     fn write_durable_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// The same for what can be made again: durable after [`File::sync`], if anybody asks for it.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// The first range at or after `offset` that may hold anything but zeros, as (start, end);
     /// `None` when there is none up to the end of the file. A device that cannot tell says
     /// "from `offset` to the end".

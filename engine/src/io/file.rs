@@ -135,6 +135,22 @@ impl SystemFile {
         Ok(unflushed)
     }
 
+    /// Writes whole blocks from any address; whether they are still to be flushed.
+    fn write_blocks(&self, bytes: &[u8], offset: u64, durable: bool) -> io::Result<bool> {
+        check_aligned(offset, bytes.len() as u64)?;
+        if !self.direct {
+            return self.write_all(bytes, offset, durable);
+        }
+        let mut unflushed = false;
+        let mut memory = AlignedMemory::zeroed(bytes.len().min(PIECE))?;
+        for (start, piece) in pieces(0, bytes.len() as u64) {
+            let from = start as usize;
+            memory[..piece].copy_from_slice(&bytes[from..from + piece]);
+            unflushed |= self.write_all(&memory[..piece], offset + start, durable)?;
+        }
+        Ok(unflushed)
+    }
+
     /// Writes zeros wherever `offset..offset + len` reads as zeros, so that it gets blocks.
     fn fill_holes(&self, offset: u64, len: u64) -> io::Result<()> {
         let mut memory = AlignedMemory::zeroed(PIECE)?;
@@ -228,22 +244,14 @@ impl File for SystemFile {
     }
 
     fn write_durable_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        check_aligned(offset, bytes.len() as u64)?;
-        let mut unflushed = false;
-        if self.direct {
-            let mut memory = AlignedMemory::zeroed(bytes.len().min(PIECE))?;
-            for (start, piece) in pieces(0, bytes.len() as u64) {
-                let from = start as usize;
-                memory[..piece].copy_from_slice(&bytes[from..from + piece]);
-                unflushed |= self.write_all(&memory[..piece], offset + start, true)?;
-            }
-        } else {
-            unflushed = self.write_all(bytes, offset, true)?;
-        }
-        if unflushed {
+        if self.write_blocks(bytes, offset, true)? {
             flush(self.file.as_fd())?;
         }
         Ok(())
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.write_blocks(bytes, offset, false).map(drop)
     }
 
     fn next_data(&self, offset: u64) -> io::Result<Option<(u64, u64)>> {

@@ -341,6 +341,8 @@ impl ShardCore {
             index: SparseIndex::from_entries(entries.collect()).unwrap_or_default(),
             producers,
         };
-        checkpoint.store(device, &self.dir)
+        // That of a sealed segment is the last one: what it says of producers is asked for after
+        // a crash, too.
+        checkpoint.store(device, &self.dir, segment.end().is_some())
     }
 }

@@ -37,9 +37,8 @@ const FEW: u64 = 8;
 /// and some time has passed,
 const CHECKPOINT_BYTES: u64 = 8 << 20;
 const CHECKPOINT_PAUSE: Duration = Duration::from_millis(500);
-/// or when so many came: each checkpoint is a small durable write of its own, and this much is
-/// scanned faster than a process starts.
-const CHECKPOINT_MOST: u64 = 64 << 20;
+/// or when so many came: this much is scanned faster than a process starts.
+const CHECKPOINT_MOST: u64 = 16 << 20;
 
 /// A batch in flight.
 #[derive(Debug)]

@@ -143,6 +143,9 @@ impl File for FlakyFile {
     fn write_durable_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.inner.write_durable_at(bytes, offset)
     }
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.inner.write_at(bytes, offset)
+    }
     fn next_data(&self, offset: u64) -> io::Result<Option<(u64, u64)>> {
         self.inner.next_data(offset)
     }
