@@ -40,6 +40,7 @@
 pub mod buffer;
 pub mod clock;
 mod error;
+mod ground;
 mod index;
 pub mod inspect;
 pub mod io;

@@ -1,35 +1,31 @@
 //! The store: a directory of shards that one process owns, and the threads that work for them.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     io,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Condvar, Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
 use millstream_format::{BatchBuilder, crc32c};
 
 use crate::{
-    clock::{Clock, Join, Random},
+    clock::{Join, Random},
     error::Error,
+    ground::Ground,
     io::{
         create_directory,
-        device::{Access, Device, DeviceOptions, DeviceReport, File, Lock},
-        pool::{Pool, PoolBuffer},
+        device::{Access, Device, DeviceOptions, DeviceReport, Lock},
+        pool::PoolBuffer,
         system_device,
     },
     options::{ShardOptions, StoreOptions},
-    read::tail::Tails,
     recover,
     retain::reaper::Reaper,
-    segment::list::{MapCache, lock},
+    segment::list::lock,
     sequence::ShardId,
     shard::{Shard, ShardCore, staging::Condition, ticket::Room},
-    signal::Inbox,
     writer::{Preparer, Writer},
 };
 
@@ -42,108 +38,8 @@ pub(crate) const SHARDS_DIR: &str = "shards";
 pub const STORE_FORMAT: u32 = 1;
 const STORE_MAGIC: u64 = u64::from_le_bytes(*b"MSSTORE1");
 const STORE_LEN: usize = 28;
-/// Bytes for segment headers and stamps, apart from the budget: they must never wait for it.
-const RESERVE_BYTES: usize = 1 << 20;
 /// Least memory budget.
 const MIN_BUDGET: usize = 2 << 20;
-/// Most bytes of tails, whatever the budget.
-const MAX_TAILS: usize = 32 << 20;
-
-/// What everything in a store stands on.
-pub(crate) struct Ground {
-    pub device: Arc<dyn Device>,
-    pub block: usize,
-    pub clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
-    pub pool: Arc<Pool>,
-    pub reserve: Arc<Pool>,
-    pub maps: MapCache,
-    pub tails: Arc<Tails>,
-    pub linger: Duration,
-    pub recycled_segments: usize,
-    pub writer: Inbox<Arc<ShardCore>>,
-    /// Shards that were written to by another thread, for the writer to show their watermarks.
-    pub stamps: Inbox<Arc<ShardCore>>,
-    pub preparer: Inbox<Arc<ShardCore>>,
-    pub reaper: Inbox<Arc<ShardCore>>,
-    pub shards: Mutex<HashMap<ShardId, Arc<ShardCore>>>,
-    closing: AtomicBool,
-    stopped: AtomicBool,
-    path: PathBuf,
-    /// What was made durable of what an earlier process left.
-    settled: Mutex<Settled>,
-}
-
-/// See [`Ground::settle`].
-#[derive(Debug, Clone, Copy)]
-enum Settled {
-    /// So many files by themselves.
-    Files(u32),
-    All,
-}
-
-/// From so many files on, one call for all of them is cheaper.
-const SETTLE_FILES: u32 = 8;
-
-impl std::fmt::Debug for Ground {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ground").finish_non_exhaustive()
-    }
-}
-
-impl Ground {
-    /// A new epoch; never 0.
-    pub(crate) fn epoch(&self) -> u64 {
-        self.random.next_u64().max(1)
-    }
-
-    /// Whether the writer is to finish and end.
-    pub(crate) fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::SeqCst)
-    }
-
-    /// Whether the other workers are to end.
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::SeqCst)
-    }
-
-    /// Makes what an earlier process has written to `file` durable: by itself, or, where many
-    /// shards are opened, with everything that the process has left.
-    pub(crate) fn settle(&self, file: &dyn File) -> io::Result<()> {
-        let mut settled = lock(&self.settled);
-        match *settled {
-            Settled::All => Ok(()),
-            Settled::Files(files) if files < SETTLE_FILES => {
-                *settled = Settled::Files(files + 1);
-                drop(settled);
-                file.sync()
-            }
-            Settled::Files(_) => {
-                // Whoever else opens a shard waits for it.
-                match self.device.sync_all(&self.path) {
-                    Err(error) if error.kind() == io::ErrorKind::Unsupported => file.sync(),
-                    outcome => {
-                        outcome?;
-                        *settled = Settled::All;
-                        Ok(())
-                    }
-                }
-            }
-        }
-    }
-
-    pub(crate) fn open_shards(&self) -> Vec<Arc<ShardCore>> {
-        lock(&self.shards).values().cloned().collect()
-    }
-
-    /// Empties the inboxes of workers that have ended: a shard that is called there holds this,
-    /// and neither would ever be freed.
-    fn forget_calls(&self) {
-        for inbox in [&self.writer, &self.stamps, &self.preparer, &self.reaper] {
-            while inbox.take().is_some() {}
-        }
-    }
-}
 
 /// A look at a store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -238,31 +134,7 @@ impl Store {
             .queue(&lock)
             .map_err(Error::io("starting the writer of", path))?;
 
-        let tails = Arc::new(Tails::new((options.memory_budget / 4).min(MAX_TAILS)));
-        let pool = Pool::new(options.memory_budget);
-        let reclaimer: Arc<dyn crate::io::pool::Reclaim> = Arc::clone(&tails) as _;
-        pool.set_reclaimer(Arc::downgrade(&reclaimer));
-        let ground = Arc::new(Ground {
-            device,
-            block,
-            clock: Arc::clone(&environment.clock),
-            random: Arc::clone(&environment.random),
-            pool,
-            reserve: Pool::new(RESERVE_BYTES),
-            maps: MapCache::new(options.mapped_segments),
-            tails,
-            linger: options.linger,
-            recycled_segments: options.recycled_segments,
-            writer: Inbox::default(),
-            stamps: Inbox::default(),
-            preparer: Inbox::default(),
-            reaper: Inbox::default(),
-            shards: Mutex::new(HashMap::new()),
-            closing: AtomicBool::new(false),
-            stopped: AtomicBool::new(false),
-            path: path.to_path_buf(),
-            settled: Mutex::new(Settled::Files(0)),
-        });
+        let ground = Arc::new(Ground::new(device, path, &options));
         let writer = Writer::new(Arc::clone(&ground), queue);
         let preparer = Preparer::new(Arc::clone(&ground));
         let (reaper, control) = Reaper::new(
@@ -581,7 +453,7 @@ impl Inner {
             return Ok(());
         };
         let open = lock(&self.ground.shards);
-        self.ground.closing.store(true, Ordering::SeqCst);
+        self.ground.begin_close();
         let shards: Vec<_> = open.values().cloned().collect();
         drop(open);
         for shard in &shards {
@@ -595,7 +467,7 @@ impl Inner {
             let written = shard.write_checkpoints();
             result = result.and(written);
         }
-        self.ground.stopped.store(true, Ordering::SeqCst);
+        self.ground.stop();
         self.ground.preparer.wake();
         self.ground.reaper.wake();
         for thread in threads.others.drain(..) {

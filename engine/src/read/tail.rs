@@ -9,7 +9,7 @@ use std::{
 use crate::{
     io::pool::{PoolBuffer, Reclaim},
     segment::list::lock,
-    shard::{ShardCore, commit::FlightBatch},
+    shard::{ShardCore, log::FlightBatch},
 };
 
 /// A batch kept in memory.

@@ -11,6 +11,7 @@ use std::{
 
 use crate::{
     error::{Damage, Error},
+    ground::Ground,
     index::Checkpoint,
     io::device::{Access, Device},
     options::{Durability, ShardOptions},
@@ -20,12 +21,11 @@ use crate::{
     sequence::{SequenceNumber, ShardId},
     shard::{
         Recovered,
-        commit::Log,
+        log::Log,
         preparing::make_file,
         producers::Producers,
         staging::{Condition, Stage},
     },
-    store::Ground,
 };
 use scan::{Beyond, Scan};
 use verdict::Verdict;

@@ -10,6 +10,7 @@ use millstream_format::{BATCH_HEADER_LEN, BatchHeader};
 use super::read_ahead::ReadAhead;
 use crate::{
     error::Error,
+    ground::Ground,
     index::{Checkpoint, Entry, SparseIndex},
     io::device::{Access, File},
     read::{
@@ -19,7 +20,6 @@ use crate::{
     segment::{Segment, SegmentHeader, list::SegmentEnd},
     sequence::ShardId,
     shard::producers::{Producers, RecentPut},
-    store::Ground,
 };
 
 /// What lies behind the first place that does not verify.

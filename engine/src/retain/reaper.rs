@@ -11,6 +11,7 @@ use super::policy::ClockWatch;
 use crate::{
     clock::{Turn, Work},
     error::Error,
+    ground::Ground,
     index::{Checkpoint, SparseIndex},
     io::device::Access,
     options::{Durability, Retention},
@@ -21,7 +22,6 @@ use crate::{
     },
     shard::{ShardCore, producers::Producers, staging::Condition},
     signal::Signal,
-    store::Ground,
 };
 
 /// A segment is rolled when its first record is older than this part of the retention.

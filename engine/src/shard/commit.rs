@@ -3,7 +3,6 @@
 //! write when it and all before it have ended well.
 
 use std::{
-    collections::VecDeque,
     sync::{Arc, MutexGuard, atomic::Ordering},
     time::Duration,
 };
@@ -12,12 +11,12 @@ use millstream_format::{BATCH_HEADER_LEN, BatchHeader, Stamp};
 
 use super::{
     ShardCore,
+    log::{Flight, FlightBatch, Log},
     staging::{self, Condition, Whole},
 };
 use crate::{
     index::Entry,
-    io::device::{Access, Completion, File, WriteOp, WriteSlice},
-    io::pool::PoolBuffer,
+    io::device::{Access, Completion, WriteOp, WriteSlice},
     options::Durability,
     segment::{
         Segment, SegmentHeader,
@@ -25,81 +24,6 @@ use crate::{
         prepare::{Prepared, Room},
     },
 };
-
-/// Most writes of a shard that are unacknowledged.
-const SLOTS: usize = 2;
-/// While one write is in flight, a second one begins from so many bytes on: smaller ones would
-/// only take each other's records, and each costs as much as a larger one.
-const OVERLAP: usize = 64 * 1024;
-/// While so few records are in flight, a second write begins when it has as many bytes.
-const FEW: u64 = 8;
-/// A checkpoint of the active segment's index is due when so many bytes came since the last one
-/// and some time has passed,
-const CHECKPOINT_BYTES: u64 = 8 << 20;
-const CHECKPOINT_PAUSE: Duration = Duration::from_millis(500);
-/// or when so many came: this much is scanned faster than a process starts.
-const CHECKPOINT_MOST: u64 = 16 << 20;
-
-/// A batch in flight.
-#[derive(Debug)]
-pub(crate) struct FlightBatch {
-    pub entry: Entry,
-    pub end: u64,
-    /// Bytes without padding.
-    pub bytes: usize,
-    /// Its number among the shard's.
-    pub number: u32,
-    pub buffer: Arc<PoolBuffer>,
-}
-
-/// A write in flight.
-#[derive(Debug)]
-struct Flight {
-    token: u64,
-    batches: Vec<FlightBatch>,
-    /// Bytes of the batches without padding.
-    bytes: usize,
-    records: u64,
-    end: SegmentEnd,
-    done: bool,
-}
-
-/// The segment after the active one, made ahead: a file whose header is zeros.
-#[derive(Debug)]
-pub(crate) struct Successor {
-    pub file: Arc<dyn File>,
-    pub segment_bytes: u64,
-    /// Bytes from the start that have blocks, and that were written before.
-    pub allocated: u64,
-    pub written: u64,
-}
-
-/// The writer's state of a shard.
-#[derive(Debug)]
-pub(crate) struct Log {
-    pub segment: Arc<Segment>,
-    pub header: SegmentHeader,
-    /// Opened by the preparer when the first write needs blocks.
-    file: Option<Arc<dyn File>>,
-    pub prepared: Prepared,
-    /// Sequence number after the last record that was submitted.
-    next: u64,
-    /// Time of the last record that was submitted.
-    last_time_ms: u64,
-    flight: VecDeque<Flight>,
-    /// After what is durable in the active segment.
-    committed: SegmentEnd,
-    pub successor: Option<Successor>,
-    /// Begin a new segment although there is room in this one.
-    pub roll_wanted: bool,
-    /// The highest watermark in a header that was submitted.
-    stamped: u64,
-    /// Whether the last batch is the mark of a clean close.
-    closed: bool,
-    checkpointed: u64,
-    checkpointed_at: Duration,
-    failed: bool,
-}
 
 /// What the end of a write came to.
 #[derive(Debug, Clone, Copy, Default)]
@@ -123,27 +47,6 @@ pub(crate) enum Advance {
     Busy,
 }
 
-/// One write, kept for the thread that leads.
-#[derive(Default)]
-struct OnThisThread {
-    op: Option<WriteOp>,
-}
-
-impl Submitter for OnThisThread {
-    fn is_free(&self) -> bool {
-        self.op.is_none()
-    }
-
-    fn token(&mut self, _: &Arc<ShardCore>) -> u64 {
-        // No other write of the shard is led at the same time, and the writer counts from 1.
-        u64::MAX
-    }
-
-    fn submit(&mut self, op: WriteOp) {
-        self.op = Some(op);
-    }
-}
-
 /// What the shard has the writer do.
 pub(crate) trait Submitter {
     /// Whether a write may be submitted.
@@ -154,105 +57,13 @@ pub(crate) trait Submitter {
     fn submit(&mut self, op: WriteOp);
 }
 
-impl Log {
-    /// A log that goes on in `segment` after `committed`.
-    pub(crate) fn new(
-        segment: Arc<Segment>,
-        header: SegmentHeader,
-        prepared: Prepared,
-        committed: SegmentEnd,
-        stamped: u64,
-        closed: bool,
-    ) -> Log {
-        Log {
-            segment,
-            header,
-            file: None,
-            prepared,
-            next: committed.sequence,
-            last_time_ms: committed.last_time_ms,
-            flight: VecDeque::new(),
-            committed,
-            successor: None,
-            roll_wanted: false,
-            stamped,
-            closed,
-            checkpointed: committed.offset,
-            checkpointed_at: Duration::ZERO,
-            failed: false,
-        }
-    }
-
-    fn block(&self) -> usize {
-        self.header.block as usize
-    }
-
-    /// What is durable in the active segment.
-    pub(crate) fn committed(&self) -> SegmentEnd {
-        self.committed
-    }
-
-    /// Whether the active segment holds a record.
-    pub(crate) fn has_records(&self) -> bool {
-        self.committed.sequence > self.header.base_sequence
-    }
-
-    /// The active segment, open for writing, if it is.
-    pub(crate) fn file(&self) -> Option<Arc<dyn File>> {
-        self.file.clone()
-    }
-
-    pub(crate) fn set_file(&mut self, file: Arc<dyn File>) {
-        self.file = Some(file);
-    }
-
-    /// Whether the preparer should make the next segment.
-    pub(crate) fn wants_successor(&self) -> bool {
-        self.successor.is_none() && (self.roll_wanted || self.prepared.is_half_used())
-    }
-
-    /// Whether a checkpoint is worth writing: `worth` bytes are durable since the last one, which
-    /// is then counted as written.
-    pub(crate) fn take_checkpoint(&mut self, worth: u64, now: Duration) -> bool {
-        let worthy = self.committed.offset >= self.checkpointed + worth;
-        if worthy {
-            self.checkpointed = self.committed.offset;
-            self.checkpointed_at = now;
-        }
-        worthy
-    }
-
-    /// Takes no more writes; for a shard that is closed alone.
-    pub(crate) fn retire(&mut self) {
-        self.failed = true;
-    }
-
-    pub(crate) fn is_failed(&self) -> bool {
-        self.failed
-    }
-
-    pub(crate) fn is_idle(&self) -> bool {
-        self.flight.is_empty()
-    }
-
-    /// Bytes that must be staged for the next write to begin now.
-    fn threshold(&self) -> usize {
-        match self.flight.back() {
-            None => 0,
-            Some(_) if self.flight.len() >= SLOTS => usize::MAX,
-            Some(flight) if flight.records <= FEW => flight.bytes,
-            Some(_) => OVERLAP,
-        }
-    }
-}
-
 impl ShardCore {
     /// Submits what may be submitted now.
     pub(crate) fn advance(self: &Arc<Self>, to: &mut dyn Submitter, now: Duration) -> Advance {
         self.advance_log(lock(&self.log), to, now)
     }
 
-    fn advance_log(
+    pub(super) fn advance_log(
         self: &Arc<Self>,
         mut log: MutexGuard<'_, Log>,
         to: &mut dyn Submitter,
@@ -521,40 +332,6 @@ impl ShardCore {
         });
     }
 
-    /// Writes what is staged on the caller's own thread, while nothing else of the shard is in
-    /// flight, until `done`: to hand it to another thread takes longer than to write it.
-    pub(crate) fn lead(self: &Arc<Self>, done: impl Fn() -> bool) {
-        let mut here = OnThisThread::default();
-        while !done() {
-            let log = lock(&self.log);
-            if !log.is_idle() {
-                break;
-            }
-            let advance = self.advance_log(log, &mut here, Duration::ZERO);
-            let Some(op) = here.op.take() else {
-                if advance == Advance::Resting {
-                    // Whoever has what is missing calls the writer.
-                    return;
-                }
-                break;
-            };
-            let token = op.token;
-            let result = self.ground.device.write(op);
-            let ended = self.complete(Completion { token, result });
-            self.wake(ended);
-            if ended.unshown && !self.stamp_scheduled.swap(true, Ordering::Relaxed) {
-                self.ground.stamps.send(Arc::clone(self));
-            }
-        }
-        let mut stage = lock(&self.stage);
-        stage.call_at = 0;
-        let more = !stage.is_empty();
-        drop(stage);
-        if more {
-            self.call_writer();
-        }
-    }
-
     /// A write has ended. Whoever waits for it is still to be woken: [`ShardCore::wake`].
     pub(crate) fn complete(self: &Arc<Self>, completion: Completion) -> Ended {
         let mut guard = lock(&self.log);
@@ -589,10 +366,7 @@ impl ShardCore {
             }
         }
         let committed = log.committed;
-        let unindexed = committed.offset.saturating_sub(log.checkpointed);
-        let checkpoint = unindexed >= CHECKPOINT_MOST
-            || (unindexed >= CHECKPOINT_BYTES
-                && self.ground.clock.monotonic() >= log.checkpointed_at + CHECKPOINT_PAUSE);
+        let checkpoint = log.is_checkpoint_due(&*self.ground.clock);
         ended.unshown = log.flight.is_empty() && log.stamped < committed.sequence;
         if committed.sequence > before {
             self.last_time_ms

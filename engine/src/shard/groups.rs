@@ -3,9 +3,10 @@
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use super::watermark::Deadline;
 use crate::io::futex;
 
 /// Groups that are told apart. The batches of a shard take turns at them: where two have the
@@ -49,7 +50,7 @@ impl Groups {
         timeout: Option<Duration>,
         look: impl FnMut() -> Option<T>,
     ) -> Option<T> {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let deadline = Deadline::after(timeout);
         let group = self.of(batch);
         group.waiting.fetch_add(1, Ordering::SeqCst);
         let result = group.wait(deadline, look);
@@ -68,13 +69,13 @@ impl Group {
         }
     }
 
-    fn wait<T>(&self, deadline: Option<Instant>, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    fn wait<T>(&self, deadline: Deadline, mut look: impl FnMut() -> Option<T>) -> Option<T> {
         loop {
             let calls = self.calls.load(Ordering::SeqCst);
             if let Some(result) = look() {
                 return Some(result);
             }
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let left = deadline.left();
             if left == Some(Duration::ZERO) {
                 return None;
             }

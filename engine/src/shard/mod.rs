@@ -4,6 +4,8 @@
 
 pub(crate) mod commit;
 pub(crate) mod groups;
+mod lead;
+pub(crate) mod log;
 pub(crate) mod preparing;
 pub(crate) mod producers;
 pub(crate) mod ready;
@@ -25,6 +27,7 @@ use millstream_format::Record;
 
 use crate::{
     error::Error,
+    ground::Ground,
     options::{CompressionChoice, Retention, ShardOptions},
     read::{
         cursor::{Cursor, Position},
@@ -33,10 +36,9 @@ use crate::{
     recover::OpenReport,
     segment::{Segment, SegmentList, file_name, list::lock},
     sequence::{SequenceNumber, ShardId},
-    store::Ground,
 };
-use commit::Log;
 use groups::Groups;
+use log::Log;
 use ready::ReadyBatch;
 use staging::{Condition, Stage};
 use ticket::{Appended, Readable, Room, Ticket};

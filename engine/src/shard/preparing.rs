@@ -5,7 +5,11 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use super::{ShardCore, commit::Successor, staging::Condition};
+use super::{
+    ShardCore,
+    log::{Log, Successor},
+    staging::Condition,
+};
 use crate::{
     error::Error,
     io::device::{Access, File},
@@ -44,7 +48,7 @@ impl ShardCore {
             let make_successor = log.wants_successor();
             let chore = log.prepared.next_chore(self.ground.clock.monotonic());
             drop(log);
-            let same = |log: &super::commit::Log| Arc::ptr_eq(&log.segment, &segment);
+            let same = |log: &Log| Arc::ptr_eq(&log.segment, &segment);
             match chore {
                 Chore::Allocate(offset, len) => {
                     if let Err(e) = file.allocate(offset, len) {

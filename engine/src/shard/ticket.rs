@@ -173,17 +173,17 @@ const TRY_AGAIN: Duration = Duration::from_millis(100);
 #[must_use = "a future does nothing until it is polled"]
 pub struct Room {
     pub(crate) shard: Option<Arc<ShardCore>>,
-    pub(crate) ground: Arc<crate::store::Ground>,
+    pub(crate) ground: Arc<crate::ground::Ground>,
     pub(crate) seen: (u64, u64),
 }
 
 impl Room {
-    fn counters(shard: Option<&Arc<ShardCore>>, ground: &crate::store::Ground) -> (u64, u64) {
+    fn counters(shard: Option<&Arc<ShardCore>>, ground: &crate::ground::Ground) -> (u64, u64) {
         let taken = shard.map_or(0, |s| s.taken.load(Ordering::SeqCst));
         (taken, ground.pool.returns())
     }
 
-    pub(crate) fn new(shard: Option<Arc<ShardCore>>, ground: Arc<crate::store::Ground>) -> Room {
+    pub(crate) fn new(shard: Option<Arc<ShardCore>>, ground: Arc<crate::ground::Ground>) -> Room {
         let seen = Room::counters(shard.as_ref(), &ground);
         Room {
             shard,

@@ -142,24 +142,35 @@ pub(crate) fn wait_until<T>(
     timeout: Option<Duration>,
     mut poll: impl FnMut(&Waker) -> Option<T>,
 ) -> Option<T> {
-    let deadline = timeout.and_then(|t| Instant::now().checked_add(t));
+    let deadline = Deadline::after(timeout);
     WAKER.with(|waker| {
         loop {
             if let Some(result) = poll(waker) {
                 return Some(result);
             }
-            match deadline {
+            match deadline.left() {
                 None => thread::park(),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return None;
-                    }
-                    thread::park_timeout(left);
-                }
+                Some(Duration::ZERO) => return None,
+                Some(left) => thread::park_timeout(left),
             }
         }
     })
+}
+
+/// Until when a thread waits, if not for ever.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline(Option<Instant>);
+
+impl Deadline {
+    pub(crate) fn after(timeout: Option<Duration>) -> Deadline {
+        Deadline(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
+    }
+
+    /// The time that is left; `None` for ever.
+    pub(crate) fn left(self) -> Option<Duration> {
+        let left = |at: Instant| at.saturating_duration_since(Instant::now());
+        self.0.map(left)
+    }
 }
 
 #[cfg(test)]

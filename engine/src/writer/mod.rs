@@ -14,12 +14,12 @@ pub(crate) use preparer::Preparer;
 
 use crate::{
     clock::{Turn, Work},
+    ground::Ground,
     io::device::{Completion, WriteOp, WriteQueue},
     shard::{
         ShardCore,
         commit::{Advance, Ended, Submitter},
     },
-    store::Ground,
 };
 
 /// A shard that has fallen idle shows its watermark on the medium within this time.

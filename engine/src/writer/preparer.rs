@@ -7,9 +7,9 @@ use std::{
 
 use crate::{
     clock::{Turn, Work},
+    ground::Ground,
     shard::{ShardCore, preparing::Prepare},
     signal::Signal,
-    store::Ground,
 };
 
 /// How often a full medium is looked at again.
