@@ -1,4 +1,4 @@
-//! Bytes that do not compress, and keys: made before the clock runs.
+//! Records and their keys, made before the clock runs: bytes that do not compress.
 
 /// Bytes of a partition key.
 pub(crate) const KEY_BYTES: usize = 16;
@@ -56,6 +56,10 @@ impl Load {
         let mut noise = Noise::new(seed);
         let mut pool = vec![0; distinct + size];
         noise.fill(&mut pool);
+        Load::of(noise, size, pool, distinct)
+    }
+
+    fn of(mut noise: Noise, size: usize, pool: Vec<u8>, distinct: usize) -> Load {
         let keys = (0..KEYS)
             .map(|_| format!("{:016x}", noise.next()))
             .collect();
