@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod device_counts;
+mod embedded;
 mod error;
 mod figure;
 mod latency;
@@ -13,9 +14,11 @@ mod limits;
 mod machine;
 mod network;
 mod noise;
+mod processor_time;
 mod report;
 mod rounds;
 mod statistics;
+mod store;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
@@ -39,6 +42,8 @@ struct Arguments {
 enum What {
     /// What the device, the memory and the loopback give
     Limits(Options),
+    /// The figures: beside their limits, and beside peers
+    Engine(Options),
     /// More of client and server over loopback, on the same cores
     Tcp(Options),
 }
@@ -84,6 +89,9 @@ fn run(arguments: Arguments) -> Result<(), BenchError> {
             measure("limits", &options, (3, 0.5), limits::families()).map(drop)
         }
         What::Tcp(options) => measure("tcp", &options, (3, 0.5), network::families()).map(drop),
+        What::Engine(options) => {
+            measure("engine", &options, (3, 0.5), embedded::families()).map(drop)
+        }
     }
 }
 

@@ -7,10 +7,11 @@ mod server;
 
 use crate::rounds::Family;
 
+pub(crate) use ingest::families as ingest_families;
+
 /// What is shown beside the figures.
 pub(crate) fn families() -> Vec<Family> {
-    let mut families = ingest::families();
-    families.extend(one_by_one::families());
+    let mut families = one_by_one::families();
     families.extend(catch_up::families());
     families
 }

@@ -1,0 +1,21 @@
+//! The engine in this process: what appends and reads cost without a network; and, behind it, the
+//! figures over TCP that stand beside the same limits.
+
+mod ingest;
+mod reads;
+mod single_records;
+mod write_path;
+
+pub(crate) use ingest::{Ingest, Until};
+pub(crate) use single_records::callers;
+
+use crate::{network, rounds::Family};
+
+/// All figures.
+pub(crate) fn families() -> Vec<Family> {
+    let mut families = write_path::families();
+    families.extend(network::ingest_families());
+    families.extend(single_records::families());
+    families.extend(reads::families());
+    families
+}
