@@ -1,9 +1,11 @@
 //! The engine in this process: what appends and reads cost without a network; and, behind it, the
 //! figures over TCP that stand beside the same limits.
 
+mod completion_clock;
 mod ingest;
 mod reads;
 mod single_records;
+mod tail_follow;
 mod write_path;
 
 pub(crate) use ingest::{Ingest, Until};
@@ -17,5 +19,6 @@ pub(crate) fn families() -> Vec<Family> {
     families.extend(network::ingest_families());
     families.extend(single_records::families());
     families.extend(reads::families());
+    families.extend(tail_follow::families());
     families
 }
