@@ -2,6 +2,7 @@
 //! figures over TCP that stand beside the same limits.
 
 mod completion_clock;
+mod compression;
 mod ingest;
 mod reads;
 mod single_records;
@@ -20,5 +21,6 @@ pub(crate) fn families() -> Vec<Family> {
     families.extend(single_records::families());
     families.extend(reads::families());
     families.extend(tail_follow::families());
+    families.extend(compression::families());
     families
 }

@@ -11,6 +11,7 @@ mod error;
 mod figure;
 mod latency;
 mod limits;
+mod log_text;
 mod machine;
 mod network;
 mod noise;

@@ -1,4 +1,6 @@
-//! Records and their keys, made before the clock runs: bytes that do not compress.
+//! Records and their keys, made before the clock runs: bytes that do not compress, or text.
+
+use crate::log_text;
 
 /// Bytes of a partition key.
 pub(crate) const KEY_BYTES: usize = 16;
@@ -7,6 +9,8 @@ pub(crate) const KEY_BYTES: usize = 16;
 const KEYS: usize = 1 << 14;
 /// Bytes of data in a [`Load`]; records take turns at windows of it.
 const POOL: usize = 4 << 20;
+/// The same of text: far more than one batch holds, whose repetitions a compressor would find.
+const TEXT_POOL: usize = 32 << 20;
 
 /// xorshift64*: plenty for data that must not compress.
 #[derive(Debug, Clone)]
@@ -50,6 +54,12 @@ impl Load {
     /// One that takes little memory, for where there are many producers.
     pub(crate) fn small(seed: u64, size: usize) -> Load {
         Load::with_pool(seed, size, POOL / 64)
+    }
+
+    /// One of text, which does compress.
+    pub(crate) fn text(seed: u64, size: usize) -> Load {
+        let pool = log_text::lines(seed, TEXT_POOL + size);
+        Load::of(Noise::new(seed), size, pool, TEXT_POOL)
     }
 
     fn with_pool(seed: u64, size: usize, distinct: usize) -> Load {

@@ -108,7 +108,10 @@ impl Ingest {
     }
 
     fn load(&self, seed: u64) -> Load {
-        Load::new(seed, self.size)
+        match self.compressed {
+            true => Load::text(seed, self.size),
+            false => Load::new(seed, self.size),
+        }
     }
 
     /// Puts records into a store. What was acknowledged is not yet read back.
