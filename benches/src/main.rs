@@ -15,6 +15,7 @@ mod log_text;
 mod machine;
 mod network;
 mod noise;
+mod peers;
 mod processor_time;
 mod report;
 mod rounds;
@@ -27,6 +28,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     error::BenchError,
+    peers::Peers,
     report::Report,
     rounds::{Bench, Family},
 };
@@ -72,6 +74,12 @@ struct Options {
     /// The server program
     #[arg(long, default_value = "target/release/millstream")]
     server_bin: PathBuf,
+    /// The program that measures peers (`cargo xtask bench` builds it)
+    #[arg(long)]
+    peers_bin: Option<PathBuf>,
+    /// Leave the peers out
+    #[arg(long)]
+    no_peers: bool,
 }
 
 fn main() -> ExitCode {
@@ -91,7 +99,17 @@ fn run(arguments: Arguments) -> Result<(), BenchError> {
         }
         What::Tcp(options) => measure("tcp", &options, (3, 0.5), network::families()).map(drop),
         What::Engine(options) => {
-            measure("engine", &options, (3, 0.5), embedded::families()).map(drop)
+            let peers = match (&options.peers_bin, options.quick || options.no_peers) {
+                (Some(program), false) => Some(Peers::new(program)?),
+                (None, false) => {
+                    return Err(BenchError::wrong(
+                        "--peers-bin is missing; --no-peers measures without them",
+                    ));
+                }
+                (_, true) => None,
+            };
+            let families = embedded::families(peers);
+            measure("engine", &options, (3, 0.5), families).map(drop)
         }
     }
 }
