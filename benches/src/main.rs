@@ -9,6 +9,7 @@ mod device_counts;
 mod embedded;
 mod error;
 mod figure;
+mod growth;
 mod latency;
 mod limits;
 mod log_text;
@@ -49,6 +50,11 @@ enum What {
     Engine(Options),
     /// More of client and server over loopback, on the same cores
     Tcp(Options),
+    /// What grows with shards, stored bytes, producers and records
+    Growth(Options),
+    /// What the harness starts of itself, to be measured and killed
+    #[command(hide = true)]
+    Child(growth::Child),
 }
 
 #[derive(Debug, Args)]
@@ -94,10 +100,15 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<(), BenchError> {
     match arguments.what {
+        What::Child(child) => child.run(),
         What::Limits(options) => {
             measure("limits", &options, (3, 0.5), limits::families()).map(drop)
         }
         What::Tcp(options) => measure("tcp", &options, (3, 0.5), network::families()).map(drop),
+        What::Growth(options) => {
+            let families = growth::families(options.quick);
+            measure("growth", &options, (1, 0.5), families).map(drop)
+        }
         What::Engine(options) => {
             let peers = match (&options.peers_bin, options.quick || options.no_peers) {
                 (Some(program), false) => Some(Peers::new(program)?),
