@@ -17,6 +17,7 @@ mod machine;
 mod network;
 mod noise;
 mod peers;
+mod plot;
 mod processor_time;
 mod report;
 mod rounds;
@@ -120,7 +121,8 @@ fn run(arguments: Arguments) -> Result<(), BenchError> {
                 (_, true) => None,
             };
             let families = embedded::families(peers);
-            measure("engine", &options, (3, 0.5), families).map(drop)
+            let (figures, report) = measure("engine", &options, (3, 0.5), families)?;
+            plot::draw(&options.out, &figures, &report.curves()?)
         }
     }
 }
