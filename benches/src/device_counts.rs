@@ -23,6 +23,8 @@ pub(crate) struct DeviceCounts {
     pub(crate) bytes: u64,
     /// Flushes completed (field 19).
     pub(crate) flushes: u64,
+    /// Bytes read (field 6, sectors of 512 bytes).
+    pub(crate) bytes_read: u64,
 }
 
 impl DeviceCounter {
@@ -46,6 +48,7 @@ impl DeviceCounter {
                 writes: number(8)?,
                 bytes: number(10)? * 512,
                 flushes: number(19).unwrap_or(0),
+                bytes_read: number(6)? * 512,
             })
         });
         Ok(rows.next().unwrap_or_default())
@@ -58,6 +61,7 @@ impl DeviceCounter {
             writes: now.writes.saturating_sub(before.writes),
             bytes: now.bytes.saturating_sub(before.bytes),
             flushes: now.flushes.saturating_sub(before.flushes),
+            bytes_read: now.bytes_read.saturating_sub(before.bytes_read),
         })
     }
 }

@@ -1,49 +1,30 @@
-//! The engine in this process: what appends and reads cost without a network.
+//! The engine in this process: what appends and reads cost without a network; and, behind it, the
+//! figures over TCP that stand beside the same limits.
 
-mod catch_up;
+mod completion_clock;
+mod compression;
 mod ingest;
-mod one_by_one;
-mod store;
+mod reads;
+mod single_records;
+mod tail_follow;
+mod versus_peers;
+mod write_path;
 
-use crate::{limits, rounds::Scenario};
+pub(crate) use ingest::{Ingest, Until};
+pub(crate) use single_records::callers;
 
-/// All rows, behind their limits.
-pub(crate) fn scenarios() -> Vec<Box<dyn Scenario>> {
-    use ingest::{Ingest, Lane};
-    let ingest = |name, lane, size, batch| -> Box<dyn Scenario> {
-        Box::new(Ingest {
-            name,
-            lane,
-            size,
-            batch,
-        })
-    };
-    let mut scenarios = limits::of_ingest();
-    scenarios.extend([
-        ingest("embedded: 1 KiB × 500, appended", Lane::Staged, 1024, 500),
-        ingest(
-            "embedded: 1 KiB × 500, ready batches",
-            Lane::Ready,
-            1024,
-            500,
-        ),
-        ingest("embedded: 100 B × 500, appended", Lane::Staged, 100, 500),
-        ingest(
-            "embedded: 100 B × 500, ready batches",
-            Lane::Ready,
-            100,
-            500,
-        ),
-        ingest("embedded: 100 B × 5000, appended", Lane::Staged, 100, 5000),
-        ingest(
-            "embedded: 100 B × 5000, ready batches",
-            Lane::Ready,
-            100,
-            5000,
-        ),
-        Box::new(one_by_one::Alone),
-        Box::new(one_by_one::Together),
-        Box::new(catch_up::CatchUp),
-    ]);
-    scenarios
+use crate::{network, peers::Peers, rounds::Family};
+
+/// All figures; those beside peers where there are any.
+pub(crate) fn families(peers: Option<Peers>) -> Vec<Family> {
+    let mut families = write_path::families();
+    families.extend(network::ingest_families());
+    families.extend(single_records::families());
+    families.extend(reads::families());
+    families.extend(tail_follow::families());
+    families.extend(compression::families());
+    if let Some(peers) = peers {
+        families.extend(versus_peers::families(peers));
+    }
+    families
 }

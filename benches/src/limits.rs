@@ -1,13 +1,12 @@
 //! What the machine gives, measured with nothing of ours on the path.
 //!
-//! The device limits are io_uring, O_DIRECT, RWF_DSYNC, two writes in flight. They are
-//! taken twice. Once by two threads that each call pwritev2: safe code, and none of it the
-//! engine's. Once by the engine's own queue of writes on io_uring: a ring needs `unsafe`, which
-//! this workspace allows in one room only, and a limit that came out lower than that of plain
-//! system calls would show a queue that holds the engine back. Both stand in the report; rows
-//! are compared with the first, which nobody here can bend.
+//! The device limits are direct writes of which each is flushed (RWF_DSYNC), two in flight. They
+//! are plain system calls of two threads: safe code, and none of it the engine's, so that nobody
+//! here can bend them. `bench limits` takes them once more by the engine's own queue of writes on
+//! io_uring, without the engine: were that slower, the queue would be at fault.
 
 mod cached_read;
+mod cold_read;
 mod direct_file;
 mod fresh;
 mod loopback;
@@ -16,41 +15,64 @@ mod ring;
 mod small_write;
 
 pub(crate) use cached_read::read_through;
+pub(crate) use cold_read::{forget, read_direct};
+pub(crate) use fresh::write_fresh;
+pub(crate) use loopback::loopback;
+pub(crate) use overwrite::OverwriteLimit;
 pub(crate) use small_write::SmallWrites;
 
-use crate::rounds::Scenario;
+use crate::{error::BenchError, figure::Outcome, rounds::Bench, rounds::Family};
 
-/// Row of large durable writes over written blocks.
-pub(crate) const OVERWRITE: &str = "limit: overwrite 1 MiB × 2, system calls";
-/// Row of large durable writes into blocks that were only allocated.
-pub(crate) const FRESH: &str = "limit: fresh 1 MiB × 2, system calls";
-/// Row of bytes through the loopback.
-pub(crate) const LOOPBACK: &str = "limit: loopback TCP, 1 connection";
-
-/// Bytes of a large write.
+/// Bytes of a large write, or read.
 const LARGE: usize = 1 << 20;
-/// Writes in flight.
+/// Writes or reads in flight.
 const IN_FLIGHT: usize = 2;
+/// Bytes of the file that is written over and over.
+const OVERWRITTEN: u64 = 512 << 20;
+/// Bytes that are written into fresh blocks, or read: enough for a second of a good device.
+const ONCE: u64 = 2 << 30;
 
-/// All limits.
-pub(crate) fn scenarios() -> Vec<Box<dyn Scenario>> {
+/// The limits alone, and the engine's queue of writes beside those of the device.
+pub(crate) fn families() -> Vec<Family> {
     vec![
-        Box::new(overwrite::Overwrite),
-        Box::new(ring::Ring { fresh: false }),
-        Box::new(fresh::Fresh),
-        Box::new(ring::Ring { fresh: true }),
-        Box::new(small_write::SmallWriteLimit),
-        Box::new(cached_read::CachedRead),
-        Box::new(loopback::Loopback),
+        Family::new(&["limit-overwrite", "ring-overwrite"], overwrite_and_ring),
+        Family::new(&["limit-fresh", "ring-fresh"], fresh_and_ring),
+        Family::new(
+            &["limit-durable-4k-p50", "limit-durable-4k-p99"],
+            small_write::limit,
+        ),
+        Family::new(&["limit-cached-read"], cached_read::limit),
+        Family::new(&["limit-cold-read"], cold_read::limit),
+        Family::new(&["limit-loopback"], |bench| {
+            let rate = loopback(bench.seconds)?.mb_per_second();
+            Ok(vec![Outcome::new("limit-loopback", "MB/s", rate)])
+        }),
     ]
 }
 
-/// Those beside which ingest rows stand.
-pub(crate) fn of_ingest() -> Vec<Box<dyn Scenario>> {
-    vec![Box::new(overwrite::Overwrite), Box::new(fresh::Fresh)]
+fn overwrite_and_ring(bench: &Bench) -> Result<Vec<Outcome>, BenchError> {
+    let before = bench.counter.now()?;
+    let limit = bench.overwrite.measure(bench.seconds)?.mb_per_second();
+    let device = bench.counter.since(before)?;
+    let outcome = Outcome::new("limit-overwrite", "MB/s", limit);
+    let mut outcomes = vec![outcome.durable().device(device)];
+    if let Some(ring) = ring::overwrite(bench)? {
+        let ring = Outcome::new("ring-overwrite", "MB/s", ring.mb_per_second());
+        outcomes.push(ring.limit(limit).durable());
+    }
+    Ok(outcomes)
 }
 
-/// That beside which rows over TCP stand, too.
-pub(crate) fn of_network() -> Box<dyn Scenario> {
-    Box::new(loopback::Loopback)
+fn fresh_and_ring(bench: &Bench) -> Result<Vec<Outcome>, BenchError> {
+    let dir = bench.fresh_dir("fresh")?;
+    let before = bench.counter.now()?;
+    let limit = write_fresh(dir.path(), ONCE)?.mb_per_second();
+    let device = bench.counter.since(before)?;
+    let outcome = Outcome::new("limit-fresh", "MB/s", limit);
+    let mut outcomes = vec![outcome.durable().device(device)];
+    if let Some(ring) = ring::fresh(bench, ONCE)? {
+        let ring = Outcome::new("ring-fresh", "MB/s", ring.mb_per_second());
+        outcomes.push(ring.limit(limit).durable());
+    }
+    Ok(outcomes)
 }

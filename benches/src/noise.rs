@@ -1,4 +1,6 @@
-//! Bytes that do not compress, and keys: made before the clock runs.
+//! Records and their keys, made before the clock runs: bytes that do not compress, or text.
+
+use crate::log_text;
 
 /// Bytes of a partition key.
 pub(crate) const KEY_BYTES: usize = 16;
@@ -7,6 +9,8 @@ pub(crate) const KEY_BYTES: usize = 16;
 const KEYS: usize = 1 << 14;
 /// Bytes of data in a [`Load`]; records take turns at windows of it.
 const POOL: usize = 4 << 20;
+/// The same of text: far more than one batch holds, whose repetitions a compressor would find.
+const TEXT_POOL: usize = 32 << 20;
 
 /// xorshift64*: plenty for data that must not compress.
 #[derive(Debug, Clone)]
@@ -52,10 +56,20 @@ impl Load {
         Load::with_pool(seed, size, POOL / 64)
     }
 
+    /// One of text, which does compress.
+    pub(crate) fn text(seed: u64, size: usize) -> Load {
+        let pool = log_text::lines(seed, TEXT_POOL + size);
+        Load::of(Noise::new(seed), size, pool, TEXT_POOL)
+    }
+
     fn with_pool(seed: u64, size: usize, distinct: usize) -> Load {
         let mut noise = Noise::new(seed);
         let mut pool = vec![0; distinct + size];
         noise.fill(&mut pool);
+        Load::of(noise, size, pool, distinct)
+    }
+
+    fn of(mut noise: Noise, size: usize, pool: Vec<u8>, distinct: usize) -> Load {
         let keys = (0..KEYS)
             .map(|_| format!("{:016x}", noise.next()))
             .collect();

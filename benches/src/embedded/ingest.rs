@@ -1,73 +1,150 @@
-//! Durable ingest: two producers, keys that are hashed, four shards, a closed loop.
+//! Durable ingest: producers with keys that are hashed, batches for each shard, a closed loop.
 
 use std::{
     collections::VecDeque,
+    path::Path,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use millstream_engine::{PoolBuffer, ReadyBatch, Ticket};
-use millstream_format::{
-    BATCH_HEADER_LEN, BatchBuilder, BatchLimits, HashKey, PRODUCER_ENTRY_LEN, Record,
-};
+use millstream_engine::{CompressionChoice, ShardOptions, StoreOptions, Ticket};
+use millstream_format::{HashKey, Record};
 
-use super::store::{MeasuredStore, SHARDS};
 use crate::{
+    device_counts::DeviceCounts,
     error::BenchError,
-    limits,
-    noise::{KEY_BYTES, Load, Tally},
-    rounds::{Bench, Outcome, Scenario},
+    noise::{Load, Tally},
+    processor_time,
+    rounds::Bench,
+    store::MeasuredStore,
 };
 
-const PRODUCERS: u64 = 2;
+/// Records whose keys are hashed together.
+const CHUNK: usize = 256;
+/// Bytes that all producers may have unacknowledged: a write or two of a mebibyte for each shard
+/// and producer of two.
+const WINDOW_BYTES: usize = 16 << 20;
+/// Appends that each may have unacknowledged in any case.
+const LEAST_WINDOW: usize = 2;
 
-/// Bytes that each producer may have unacknowledged: a write or two of a mebibyte for each shard.
-const WINDOW_BYTES: usize = 8 << 20;
-
-/// How batches come to the engine.
+/// The shape of what is put in.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Lane {
-    /// Records, which the engine encodes into its staging.
-    Staged,
-    /// Batches that the producer built in buffers of the engine.
-    Ready,
-}
-
-#[derive(Debug)]
-pub(super) struct Ingest {
-    pub(super) name: &'static str,
-    pub(super) lane: Lane,
+pub(crate) struct Ingest {
     /// Bytes of record data.
-    pub(super) size: usize,
-    /// Records in a batch, all for one shard.
-    pub(super) batch: usize,
+    pub(crate) size: usize,
+    /// Records in an append, all for one shard.
+    pub(crate) batch: usize,
+    pub(crate) shards: u32,
+    pub(crate) producers: u64,
+    /// Text that zstd compresses, instead of bytes that do not compress.
+    pub(crate) compressed: bool,
 }
 
-impl Scenario for Ingest {
-    fn name(&self) -> &'static str {
-        self.name
+/// How long it goes on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Until {
+    /// The window has passed, after a warm-up that is not counted.
+    Passed(Duration),
+    /// So many bytes of record data are durable, all of them counted.
+    Stored(u64),
+}
+
+/// What was put in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ingested {
+    /// Bytes of record data of each.
+    size: usize,
+    /// Records acknowledged in the window.
+    records: u64,
+    elapsed: Duration,
+    /// Processor time of all threads in the window.
+    processor: Duration,
+    /// In the window.
+    pub(crate) device: DeviceCounts,
+    /// All that was acknowledged, the warm-up too.
+    pub(crate) acknowledged: Tally,
+}
+
+impl Ingested {
+    /// Records a second.
+    pub(crate) fn rate(&self) -> f64 {
+        self.records as f64 / self.elapsed.as_secs_f64()
     }
 
-    fn run(&mut self, bench: &Bench) -> Result<Vec<Outcome>, BenchError> {
-        let dir = bench.fresh_dir("ingest")?;
-        let measured = MeasuredStore::open(&dir.path().join("store"), SHARDS)?;
+    /// Millions of bytes of record data a second.
+    pub(crate) fn mb_per_second(&self) -> f64 {
+        self.rate() * self.size as f64 / 1e6
+    }
+
+    /// Nanoseconds of processor time for each record.
+    pub(crate) fn processor_ns(&self) -> f64 {
+        self.processor.as_nanos() as f64 / self.records.max(1) as f64
+    }
+}
+
+impl Ingest {
+    /// Four shards and two producers.
+    pub(crate) fn new(size: usize, batch: usize) -> Ingest {
+        Ingest {
+            size,
+            batch,
+            shards: 4,
+            producers: 2,
+            compressed: false,
+        }
+    }
+
+    /// An empty store for it.
+    pub(crate) fn store(&self, path: &Path) -> Result<MeasuredStore, BenchError> {
+        let options = ShardOptions {
+            compression: match self.compressed {
+                true => CompressionChoice::Zstd(1),
+                false => CompressionChoice::None,
+            },
+            ..ShardOptions::default()
+        };
+        MeasuredStore::create_with(path, self.shards, StoreOptions::default(), options)
+    }
+
+    fn load(&self, seed: u64) -> Load {
+        match self.compressed {
+            true => Load::text(seed, self.size),
+            false => Load::new(seed, self.size),
+        }
+    }
+
+    /// Puts records into a store. What was acknowledged is not yet read back.
+    pub(crate) fn run(
+        &self,
+        bench: &Bench,
+        measured: &MeasuredStore,
+        until: Until,
+    ) -> Result<Ingested, BenchError> {
         let progress = Progress::default();
-        let loads: Vec<Load> = (0..PRODUCERS)
-            .map(|seed| Load::new(seed + 1, self.size))
-            .collect();
-        let (acknowledged, elapsed, records, device) = thread::scope(|scope| {
+        let most = match until {
+            Until::Passed(_) => u64::MAX,
+            Until::Stored(bytes) => bytes / self.producers,
+        };
+        let loads: Vec<Load> = (1..=self.producers).map(|seed| self.load(seed)).collect();
+        thread::scope(|scope| {
             let threads: Vec<_> = loads
                 .iter()
-                .map(|load| scope.spawn(|| self.produce(&measured, load, &progress)))
+                .map(|load| scope.spawn(|| self.produce(measured, load, &progress, most)))
                 .collect();
-            thread::sleep(bench.warm_up());
+            if let Until::Passed(window) = until {
+                thread::sleep(window / 5);
+            }
             let before = bench.counter.now();
-            let begun = (Instant::now(), progress.records());
-            thread::sleep(bench.seconds);
-            let (elapsed, records) = (begun.0.elapsed(), progress.records() - begun.1);
-            let device = before.and_then(|before| bench.counter.since(before));
-            progress.stop.store(true, Ordering::Relaxed);
+            let (start, first) = (Instant::now(), progress.records());
+            let processor = processor_time::now();
+            let mut window = None;
+            let look = || (progress.records(), start.elapsed(), processor_time::now());
+            if let Until::Passed(time) = until {
+                thread::sleep(time);
+                window = Some(look());
+                progress.stop.store(true, Ordering::Relaxed);
+            }
             let mut acknowledged = Tally::default();
             for thread in threads {
                 let tally = thread
@@ -75,14 +152,120 @@ impl Scenario for Ingest {
                     .map_err(|_| BenchError::wrong("a producer panicked"))?;
                 acknowledged.merge(tally?);
             }
-            Ok::<_, BenchError>((acknowledged, elapsed, records, device?))
-        })?;
-        measured.check_and_close(acknowledged)?;
-        let rate = records as f64 / elapsed.as_secs_f64();
-        let mut outcome = Outcome::new(self.name, "rec/s", rate, "durable").with_device(device);
-        outcome.bytes_per_second = Some(rate * self.size as f64);
-        outcome.details = vec![("MB/s", rate * self.size as f64 / 1e6)];
-        Ok(vec![outcome.limited_by(limits::OVERWRITE)])
+            let (last, elapsed, processor_end) = window.unwrap_or_else(look);
+            // Those that were put in before the clock ran are of the run that is counted whole.
+            let records = match until {
+                Until::Passed(_) => last - first,
+                Until::Stored(_) => last,
+            };
+            Ok(Ingested {
+                size: self.size,
+                records,
+                elapsed,
+                processor: processor_end.saturating_sub(processor),
+                device: before.and_then(|before| bench.counter.since(before))?,
+                acknowledged,
+            })
+        })
+    }
+
+    /// Produces until told to stop or `most` bytes are put in, then waits for all of it; what was
+    /// put in.
+    fn produce(
+        &self,
+        measured: &MeasuredStore,
+        load: &Load,
+        progress: &Progress,
+        most: u64,
+    ) -> Result<Tally, BenchError> {
+        let mut window = Window {
+            progress,
+            tickets: VecDeque::new(),
+            most: (WINDOW_BYTES / self.producers as usize / (self.batch * self.size))
+                .max(LEAST_WINDOW),
+        };
+        let mut batches = Batches::new(self);
+        let (mut tally, mut hashes) = (Tally::default(), Vec::with_capacity(CHUNK));
+        for chunk in 0.. {
+            if progress.stop.load(Ordering::Relaxed) || tally.bytes >= most {
+                break;
+            }
+            let records = self.chunk(load, chunk);
+            HashKey::of_records(&records, &mut hashes);
+            for (record, hash) in records.into_iter().zip(&hashes) {
+                let shard = measured.shard_of(*hash);
+                if let Some(batch) = batches.push(shard, record, &mut tally) {
+                    window.push(measured.shards[shard].append(batch)?)?;
+                    batch.clear();
+                }
+            }
+        }
+        while window.pop()? {}
+        Ok(tally)
+    }
+
+    /// Nanoseconds of processor time that making a record costs, and counting it: what
+    /// [`Ingest::produce`] does without the store and without the hash that routes.
+    pub(crate) fn load_ns(&self) -> f64 {
+        const CHUNKS: usize = 8000;
+        let load = self.load(1);
+        let (mut batches, mut tally) = (Batches::new(self), Tally::default());
+        let before = processor_time::now();
+        for chunk in 0..CHUNKS {
+            for (at, record) in self.chunk(&load, chunk).into_iter().enumerate() {
+                let shard = at % self.shards as usize;
+                if let Some(batch) = batches.push(shard, record, &mut tally) {
+                    std::hint::black_box(&*batch);
+                    batch.clear();
+                }
+            }
+        }
+        let took = processor_time::now().saturating_sub(before);
+        std::hint::black_box(tally);
+        took.as_nanos() as f64 / (CHUNKS * CHUNK) as f64
+    }
+
+    /// Records that are hashed together, as a producer has them.
+    fn chunk<'a>(&self, load: &'a Load, chunk: usize) -> [Record<'a>; CHUNK] {
+        std::array::from_fn(|at| {
+            let (key, data) = load.record(chunk * CHUNK + at);
+            Record::new(key, data)
+        })
+    }
+}
+
+/// A batch for each shard, filled in turn.
+struct Batches<'a> {
+    full: usize,
+    of_shards: Vec<Vec<Record<'a>>>,
+}
+
+impl<'a> Batches<'a> {
+    fn new(ingest: &Ingest) -> Batches<'a> {
+        let batch = Vec::with_capacity(ingest.batch);
+        Batches {
+            full: ingest.batch,
+            of_shards: vec![batch; ingest.shards as usize],
+        }
+    }
+
+    /// Adds a record; the batch when it is full, its records counted.
+    #[inline]
+    fn push(
+        &mut self,
+        shard: usize,
+        record: Record<'a>,
+        tally: &mut Tally,
+    ) -> Option<&mut Vec<Record<'a>>> {
+        let batch = &mut self.of_shards[shard];
+        batch.push(record);
+        if batch.len() < self.full {
+            return None;
+        }
+        for record in batch.iter() {
+            tally.add(record.key, record.data);
+        }
+        Some(batch)
     }
 }
 
@@ -125,116 +308,4 @@ impl Window<'_> {
         records.fetch_add(appended.count.into(), Ordering::Relaxed);
         Ok(true)
     }
-}
-
-impl Ingest {
-    /// Produces until told to stop, then waits for all of it; what was appended.
-    fn produce(
-        &self,
-        measured: &MeasuredStore,
-        load: &Load,
-        progress: &Progress,
-    ) -> Result<Tally, BenchError> {
-        let mut window = Window {
-            progress,
-            tickets: VecDeque::new(),
-            most: (WINDOW_BYTES / (self.batch * self.size)).max(4),
-        };
-        let tally = match self.lane {
-            Lane::Staged => self.append(measured, load, &mut window)?,
-            Lane::Ready => self.append_ready(measured, load, &mut window)?,
-        };
-        while window.pop()? {}
-        Ok(tally)
-    }
-
-    fn append<'a>(
-        &self,
-        measured: &MeasuredStore,
-        load: &'a Load,
-        window: &mut Window<'_>,
-    ) -> Result<Tally, BenchError> {
-        let mut tally = Tally::default();
-        let mut batches: Vec<Vec<Record<'a>>> =
-            vec![Vec::with_capacity(self.batch); SHARDS as usize];
-        for at in 0.. {
-            let (key, data) = load.record(at);
-            let shard = measured.router.route(HashKey::of_partition_key(key));
-            let batch = &mut batches[shard];
-            batch.push(Record::new(key, data));
-            if batch.len() == self.batch {
-                for record in batch.iter() {
-                    tally.add(record.key, record.data);
-                }
-                window.push(measured.shards[shard].append(batch)?)?;
-                batch.clear();
-                if window.progress.stop.load(Ordering::Relaxed) {
-                    break;
-                }
-            }
-        }
-        Ok(tally)
-    }
-
-    fn append_ready(
-        &self,
-        measured: &MeasuredStore,
-        load: &Load,
-        window: &mut Window<'_>,
-    ) -> Result<Tally, BenchError> {
-        let mut tally = Tally::default();
-        let mut builders: Vec<Option<Building>> = (0..SHARDS).map(|_| None).collect();
-        for at in 0.. {
-            let (key, data) = load.record(at);
-            let shard = measured.router.route(HashKey::of_partition_key(key));
-            let slot = &mut builders[shard];
-            let building = match slot {
-                Some(building) => building,
-                None => slot.insert(Building {
-                    builder: BatchBuilder::new(self.buffer(measured, window)?),
-                    tally: Tally::default(),
-                }),
-            };
-            if !building.builder.push(&Record::new(key, data)) {
-                return Err(BenchError::wrong("a batch does not fit in its buffer"));
-            }
-            building.tally.add(key, data);
-            if building.builder.count() as usize == self.batch
-                && let Some(done) = slot.take()
-            {
-                let (buffer, header) = done.builder.finish();
-                let limits = BatchLimits::default();
-                let batch = ReadyBatch::check(buffer, header.batch_len(), &limits)?;
-                window.push(measured.shards[shard].append_ready(batch)?)?;
-                tally.merge(done.tally);
-                if window.progress.stop.load(Ordering::Relaxed) {
-                    break;
-                }
-            }
-        }
-        Ok(tally)
-    }
-
-    /// A buffer of the store for one batch; waits for the own appends while memory is short.
-    fn buffer(
-        &self,
-        measured: &MeasuredStore,
-        window: &mut Window<'_>,
-    ) -> Result<PoolBuffer, BenchError> {
-        let record = Record::new(&"k".repeat(KEY_BYTES), &vec![0; self.size]).encoded_len();
-        let len = BATCH_HEADER_LEN + record * self.batch + PRODUCER_ENTRY_LEN;
-        loop {
-            if let Some(buffer) = measured.store.buffer(len) {
-                return Ok(buffer);
-            }
-            if !window.pop()? {
-                measured.store.room().wait();
-            }
-        }
-    }
-}
-
-struct Building {
-    builder: BatchBuilder<PoolBuffer>,
-    tally: Tally,
 }

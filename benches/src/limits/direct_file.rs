@@ -3,7 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::IoSlice,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -44,9 +44,13 @@ impl Aligned {
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.memory[self.start..self.start + self.len]
     }
+
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.memory[self.start..self.start + self.len]
+    }
 }
 
-/// A file that is written past the page cache.
+/// A file that is written and read past the page cache.
 #[derive(Debug)]
 pub(crate) struct DirectFile {
     file: File,
@@ -54,6 +58,24 @@ pub(crate) struct DirectFile {
 }
 
 impl DirectFile {
+    /// One that is there, for reading.
+    pub(crate) fn existing(path: &Path) -> Result<DirectFile, BenchError> {
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlags::DIRECT.bits().cast_signed())
+            .open(path)
+            .map_err(BenchError::io("open, for direct reads,", path))?;
+        let path = path.to_owned();
+        Ok(DirectFile { file, path })
+    }
+
+    pub(crate) fn len(&self) -> Result<u64, BenchError> {
+        let metadata = self.file.metadata();
+        Ok(metadata
+            .map_err(BenchError::io("examine", &self.path))?
+            .len())
+    }
+
     /// A file of `len` bytes whose blocks are allocated, but hold nothing yet.
     pub(crate) fn allocated(path: &Path, len: u64) -> Result<DirectFile, BenchError> {
         let file = OpenOptions::new()
@@ -88,6 +110,13 @@ impl DirectFile {
     /// Writes, and returns when it is on the medium.
     pub(crate) fn write_durable(&self, bytes: &[u8], offset: u64) -> Result<(), BenchError> {
         self.write(bytes, offset, ReadWriteFlags::DSYNC)
+    }
+
+    /// Fills an aligned buffer.
+    pub(crate) fn read(&self, out: &mut [u8], offset: u64) -> Result<(), BenchError> {
+        self.file
+            .read_exact_at(out, offset)
+            .map_err(BenchError::io("read", &self.path))
     }
 
     fn write(&self, bytes: &[u8], offset: u64, flags: ReadWriteFlags) -> Result<(), BenchError> {

@@ -1,53 +1,40 @@
 //! Large durable writes over blocks that were written before, by two threads.
 
 use std::{
+    path::Path,
     sync::atomic::{AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use super::{
-    IN_FLIGHT, LARGE, OVERWRITE,
+    IN_FLIGHT, LARGE, OVERWRITTEN,
     direct_file::{Aligned, DirectFile},
 };
-use crate::{
-    error::BenchError,
-    rounds::{Bench, Outcome, Scenario},
-};
+use crate::{error::BenchError, statistics::Throughput};
 
-/// Bytes of the file that is written over and over.
-const FILE: u64 = 512 << 20;
-
+/// A file that was written once, to be written over and over.
 #[derive(Debug)]
-pub(super) struct Overwrite;
-
-impl Scenario for Overwrite {
-    fn name(&self) -> &'static str {
-        OVERWRITE
-    }
-
-    fn is_limit(&self) -> bool {
-        true
-    }
-
-    fn run(&mut self, bench: &Bench) -> Result<Vec<Outcome>, BenchError> {
-        let dir = bench.fresh_dir("overwrite")?;
-        let file = DirectFile::written(&dir.path().join("file"), FILE)?;
-        write_for(&file, FILE, bench.warm_up())?;
-        let before = bench.counter.now()?;
-        let (bytes, elapsed) = write_for(&file, FILE, bench.seconds)?;
-        let device = bench.counter.since(before)?;
-        let outcome = Outcome::throughput(OVERWRITE, bytes, elapsed, "durable");
-        Ok(vec![outcome.with_device(device)])
-    }
+pub(crate) struct OverwriteLimit {
+    file: DirectFile,
 }
 
-fn write_for(file: &DirectFile, len: u64, limit: Duration) -> Result<(u64, Duration), BenchError> {
-    let start = Instant::now();
-    let bytes = write_in_turns(file, |at| {
-        (start.elapsed() < limit).then_some(at * LARGE as u64 % len)
-    })?;
-    Ok((bytes, start.elapsed()))
+impl OverwriteLimit {
+    /// Makes the file in `directory`.
+    pub(crate) fn new(directory: &Path) -> Result<OverwriteLimit, BenchError> {
+        let file = DirectFile::written(&directory.join("overwritten"), OVERWRITTEN)?;
+        Ok(OverwriteLimit { file })
+    }
+
+    /// Writes for a time.
+    pub(crate) fn measure(&self, time: Duration) -> Result<Throughput, BenchError> {
+        let start = Instant::now();
+        let bytes = write_in_turns(&self.file, |at| {
+            (start.elapsed() < time).then_some(at * LARGE as u64 % OVERWRITTEN)
+        })?;
+        let elapsed = start.elapsed();
+        Ok(Throughput { bytes, elapsed })
+    }
 }
 
 /// Writes large blocks with [`IN_FLIGHT`] threads; `offset_of` gives the n-th its place, until it

@@ -15,67 +15,52 @@ use millstream_engine::{
     },
 };
 
-use super::{IN_FLIGHT, LARGE, fresh};
-use crate::{
-    error::BenchError,
-    noise::Noise,
-    rounds::{Bench, Outcome, Scenario},
-};
+use super::{IN_FLIGHT, LARGE, OVERWRITTEN};
+use crate::{error::BenchError, noise::Noise, rounds::Bench, statistics::Throughput};
 
-/// Bytes of the file that is written over and over.
-const FILE: u64 = 512 << 20;
-
-#[derive(Debug)]
-pub(super) struct Ring {
-    pub(super) fresh: bool,
+/// Over blocks that were written before; `None` where there is no io_uring.
+pub(super) fn overwrite(bench: &Bench) -> Result<Option<Throughput>, BenchError> {
+    let time = bench.seconds;
+    let start_over = |start: Instant| move |_| start.elapsed() < time;
+    measure(bench, OVERWRITTEN, true, start_over)
 }
 
-impl Scenario for Ring {
-    fn name(&self) -> &'static str {
-        match self.fresh {
-            true => "limit: fresh 1 MiB × 2, the engine's ring",
-            false => "limit: overwrite 1 MiB × 2, the engine's ring",
-        }
-    }
+/// Into `len` bytes of blocks that were only allocated.
+pub(super) fn fresh(bench: &Bench, len: u64) -> Result<Option<Throughput>, BenchError> {
+    measure(bench, len, false, |_| move |offset| offset < len)
+}
 
-    fn is_limit(&self) -> bool {
-        true
+/// Writes to a file of `len` bytes while what `go_on` makes at the start says so.
+fn measure<G: Fn(u64) -> bool>(
+    bench: &Bench,
+    len: u64,
+    written: bool,
+    go_on: impl FnOnce(Instant) -> G,
+) -> Result<Option<Throughput>, BenchError> {
+    let dir = bench.fresh_dir("ring")?;
+    let device = system_device(&DeviceOptions {
+        choice: DeviceChoice::Auto,
+        direct: true,
+        allow_network: false,
+        path: dir.path().to_owned(),
+    })?;
+    if device.report().name != "io_uring" {
+        eprintln!("  no io_uring here: left out");
+        return Ok(None);
     }
-
-    fn run(&mut self, bench: &Bench) -> Result<Vec<Outcome>, BenchError> {
-        let dir = bench.fresh_dir("ring")?;
-        let device = system_device(&DeviceOptions {
-            choice: DeviceChoice::Auto,
-            direct: true,
-            allow_network: false,
-            path: dir.path().to_owned(),
-        })?;
-        if device.report().name != "io_uring" {
-            eprintln!("  no io_uring here: left out");
-            return Ok(Vec::new());
-        }
-        let len = match self.fresh {
-            true => fresh::file_len(bench),
-            false => FILE,
-        };
-        let path = dir.path().join("file");
-        let file = open(&*device, &path, len, !self.fresh)?;
-        let lock = device
-            .lock(&dir.path().join("lock"), Duration::from_secs(1))
-            .map_err(BenchError::io("lock", dir.path()))?;
-        let mut queue = device
-            .queue(&lock)
-            .map_err(BenchError::io("make a ring in", dir.path()))?;
-        let mut writes = Writes::new(&mut *queue, &path, file, len)?;
-        let before = bench.counter.now()?;
-        let start = Instant::now();
-        let bytes = match self.fresh {
-            true => writes.run(|offset| offset < len)?,
-            false => writes.run(|_| start.elapsed() < bench.seconds)?,
-        };
-        let outcome = Outcome::throughput(self.name(), bytes, start.elapsed(), "durable");
-        Ok(vec![outcome.with_device(bench.counter.since(before)?)])
-    }
+    let path = dir.path().join("file");
+    let file = open(&*device, &path, len, written)?;
+    let lock = device
+        .lock(&dir.path().join("lock"), Duration::from_secs(1))
+        .map_err(BenchError::io("lock", dir.path()))?;
+    let mut queue = device
+        .queue(&lock)
+        .map_err(BenchError::io("make a ring in", dir.path()))?;
+    let mut writes = Writes::new(&mut *queue, &path, file, len)?;
+    let start = Instant::now();
+    let bytes = writes.run(go_on(start))?;
+    let elapsed = start.elapsed();
+    Ok(Some(Throughput { bytes, elapsed }))
 }
 
 fn open(

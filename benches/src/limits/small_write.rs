@@ -3,11 +3,7 @@
 use std::{path::Path, time::Instant};
 
 use super::direct_file::{Aligned, BLOCK, DirectFile};
-use crate::{
-    error::BenchError,
-    latency::Latencies,
-    rounds::{Bench, Outcome, Scenario},
-};
+use crate::{error::BenchError, figure::Outcome, latency::Latencies, rounds::Bench};
 
 /// Bytes of the file, written before.
 const FILE: u64 = 64 << 20;
@@ -18,7 +14,7 @@ pub(crate) struct SmallWrites {
     file: DirectFile,
     data: Aligned,
     next: u64,
-    latencies: Latencies,
+    pub(crate) latencies: Latencies,
 }
 
 impl SmallWrites {
@@ -41,35 +37,24 @@ impl SmallWrites {
         self.next += BLOCK as u64;
         Ok(())
     }
-
-    /// Latencies so far, under a row's name.
-    pub(crate) fn outcomes(&self, row: &str) -> [Outcome; 2] {
-        self.latencies.outcomes(row, "durable")
-    }
 }
 
-#[derive(Debug)]
-pub(super) struct SmallWriteLimit;
-
-impl Scenario for SmallWriteLimit {
-    fn name(&self) -> &'static str {
-        "limit: durable 4 KiB write"
+/// Alone.
+pub(super) fn limit(bench: &Bench) -> Result<Vec<Outcome>, BenchError> {
+    let dir = bench.fresh_dir("small")?;
+    let mut writes = SmallWrites::new(dir.path())?;
+    let before = bench.counter.now()?;
+    let start = Instant::now();
+    while start.elapsed() < bench.latency_seconds() {
+        writes.write()?;
     }
-
-    fn is_limit(&self) -> bool {
-        true
-    }
-
-    fn run(&mut self, bench: &Bench) -> Result<Vec<Outcome>, BenchError> {
-        let dir = bench.fresh_dir("small")?;
-        let mut writes = SmallWrites::new(dir.path())?;
-        let before = bench.counter.now()?;
-        let start = Instant::now();
-        while start.elapsed() < bench.seconds {
-            writes.write()?;
-        }
-        let device = bench.counter.since(before)?;
-        let outcomes = writes.outcomes(self.name());
-        Ok(outcomes.map(|outcome| outcome.with_device(device)).into())
-    }
+    let device = bench.counter.since(before)?;
+    let latencies = writes.latencies;
+    let p50 = Outcome::new("limit-durable-4k-p50", "µs", latencies.us(0.5));
+    let p99 = Outcome::new("limit-durable-4k-p99", "µs", latencies.us(0.99));
+    let samples = latencies.samples() as f64;
+    Ok(vec![
+        p50.durable().detail("samples", samples).device(device),
+        p99.durable().detail("max", latencies.max_us()),
+    ])
 }

@@ -10,9 +10,11 @@ use super::{
 };
 use crate::{
     error::BenchError,
+    figure::Outcome,
     limits,
     noise::{Load, Tally},
-    rounds::{Bench, Outcome, Scenario},
+    rounds::{Bench, Family},
+    statistics::Throughput,
 };
 
 /// Bytes of record data.
@@ -20,35 +22,34 @@ const SIZE: usize = 1024;
 /// Records that are stored, 512 MB of data.
 const RECORDS: u64 = 500_000;
 
-#[derive(Debug)]
-pub(super) struct CatchUp;
+pub(super) fn families() -> Vec<Family> {
+    vec![Family::new(&["tcp-read-cached"], catch_up)]
+}
 
-impl Scenario for CatchUp {
-    fn name(&self) -> &'static str {
-        "TCP: catch-up read, 1 KiB, cached"
-    }
-
-    fn run(&mut self, bench: &Bench) -> Result<Vec<Outcome>, BenchError> {
-        let dir = bench.fresh_dir("tcp-catch-up")?;
-        let server = MeasuredServer::start(bench, dir.path())?;
-        let outcome = server.block_on(async {
-            let acknowledged = fill(&server).await?;
-            // The first pass brings the files and the maps in.
+fn catch_up(bench: &Bench) -> Result<Vec<Outcome>, BenchError> {
+    let dir = bench.fresh_dir("tcp-catch-up")?;
+    let server = MeasuredServer::start(bench, dir.path())?;
+    let acknowledged = server.block_on(async {
+        let acknowledged = fill(&server).await?;
+        // The first pass brings the files and the maps in.
+        server.check(acknowledged).await?;
+        Ok(acknowledged)
+    })?;
+    let before = limits::loopback(bench.seconds / 2)?;
+    let ours = server.block_on(async {
+        let (mut bytes, start) = (0, Instant::now());
+        while bytes == 0 || start.elapsed() < bench.seconds {
             server.check(acknowledged).await?;
-            let (mut passes, start) = (0, Instant::now());
-            while passes == 0 || start.elapsed() < bench.seconds {
-                server.check(acknowledged).await?;
-                passes += 1;
-            }
-            let elapsed = start.elapsed();
-            let bytes = acknowledged.bytes * passes;
-            let mut outcome = Outcome::throughput(self.name(), bytes, elapsed, "-");
-            let records = (acknowledged.records * passes) as f64;
-            outcome.details = vec![("rec/s", records / elapsed.as_secs_f64())];
-            Ok(outcome.limited_by(limits::LOOPBACK))
-        })?;
-        Ok(vec![outcome])
-    }
+            bytes += acknowledged.bytes;
+        }
+        let elapsed = start.elapsed();
+        Ok(Throughput { bytes, elapsed })
+    })?;
+    let limit = before.plus(limits::loopback(bench.seconds / 2)?);
+    let outcome = Outcome::new("tcp-read-cached", "MB/s", ours.mb_per_second())
+        .limit(limit.mb_per_second())
+        .detail("records_per_s", ours.rate() / SIZE as f64);
+    Ok(vec![outcome])
 }
 
 async fn fill(server: &MeasuredServer) -> Result<Tally, BenchError> {

@@ -14,14 +14,26 @@ use tokio::task::JoinSet;
 use super::server::{MeasuredServer, STREAM, join};
 use crate::{
     error::BenchError,
+    figure::Outcome,
     latency::Latencies,
     limits::SmallWrites,
     noise::{Load, Tally},
-    rounds::{Bench, Outcome, Scenario},
+    rounds::{Bench, Family},
 };
 
 /// Bytes of record data.
 const SIZE: usize = 100;
+
+pub(super) fn families() -> Vec<Family> {
+    let many = |figure: &'static str, connections| {
+        Family::new(&[figure], move |bench| together(bench, figure, connections))
+    };
+    vec![
+        Family::new(&["tcp-latency-p50", "tcp-latency-p99"], alone),
+        many("tcp-connections-16", 16),
+        many("tcp-connections-256", 256),
+    ]
+}
 
 async fn producer(server: &MeasuredServer) -> Result<Producer, BenchError> {
     let options = ProducerOptions {
@@ -44,96 +56,80 @@ async fn send(producer: &Producer, key: &str, data: &[u8]) -> Result<(), BenchEr
 }
 
 /// One connection, in turn with a bare durable 4 KiB write.
-#[derive(Debug)]
-pub(super) struct Alone;
-
-impl Scenario for Alone {
-    fn name(&self) -> &'static str {
-        "TCP: one 100 B record at a time"
-    }
-
-    fn run(&mut self, bench: &Bench) -> Result<Vec<Outcome>, BenchError> {
-        const LIMIT: &str = "limit: 4 KiB write, in turn with TCP";
-        let dir = bench.fresh_dir("tcp-alone")?;
-        let server = MeasuredServer::start(bench, dir.path())?;
-        let mut writes = SmallWrites::new(dir.path())?;
-        let mut latencies = Latencies::new()?;
-        let device = server.block_on(async {
-            let (mut load, mut tally) = (Load::new(1, SIZE), Tally::default());
-            let producer = producer(&server).await?;
-            let before = bench.counter.now()?;
-            let start = Instant::now();
-            while start.elapsed() < bench.seconds {
-                let (key, data) = load.next();
-                let begun = Instant::now();
-                send(&producer, key, data).await?;
-                latencies.add(begun.elapsed());
-                tally.add(key, data);
-                writes.write()?;
-            }
-            let device = bench.counter.since(before)?;
-            server.check(tally).await?;
-            Ok(device)
-        })?;
-        let [p50, p99] = latencies.outcomes(self.name(), "durable");
-        let ours = [
-            p50.limited_by("limit: 4 KiB write, in turn with TCP, p50"),
-            p99.limited_by("limit: 4 KiB write, in turn with TCP, p99"),
-        ];
-        let outcomes = writes.outcomes(LIMIT).into_iter().chain(ours);
-        Ok(outcomes
-            .map(|outcome| outcome.with_device(device))
-            .collect())
-    }
+fn alone(bench: &Bench) -> Result<Vec<Outcome>, BenchError> {
+    let dir = bench.fresh_dir("tcp-alone")?;
+    let server = MeasuredServer::start(bench, dir.path())?;
+    let mut writes = SmallWrites::new(dir.path())?;
+    let mut latencies = Latencies::new()?;
+    let device = server.block_on(async {
+        let (mut load, mut tally) = (Load::new(1, SIZE), Tally::default());
+        let producer = producer(&server).await?;
+        let before = bench.counter.now()?;
+        let start = Instant::now();
+        while start.elapsed() < bench.latency_seconds() {
+            let (key, data) = load.next();
+            let begun = Instant::now();
+            send(&producer, key, data).await?;
+            latencies.add(begun.elapsed());
+            tally.add(key, data);
+            writes.write()?;
+        }
+        let device = bench.counter.since(before)?;
+        server.check(tally).await?;
+        Ok(device)
+    })?;
+    let of = |figure, quantile| {
+        Outcome::new(figure, "µs", latencies.us(quantile))
+            .limit(writes.latencies.us(quantile))
+            .durable()
+            .detail("samples", latencies.samples() as f64)
+    };
+    Ok(vec![
+        of("tcp-latency-p50", 0.5).device(device),
+        of("tcp-latency-p99", 0.99).detail("max", latencies.max_us()),
+    ])
 }
 
 /// Many connections that each wait for their record.
-#[derive(Debug)]
-pub(super) struct Together {
-    pub(super) name: &'static str,
-    pub(super) connections: u64,
-}
-
-impl Scenario for Together {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn run(&mut self, bench: &Bench) -> Result<Vec<Outcome>, BenchError> {
-        let dir = bench.fresh_dir("tcp-together")?;
-        let server = MeasuredServer::start(bench, dir.path())?;
-        let outcome = server.block_on(async {
-            let (stop, count) = (
-                Arc::new(AtomicBool::new(false)),
-                Arc::new(AtomicU64::new(0)),
-            );
-            let mut tasks = JoinSet::new();
-            for seed in 0..self.connections {
-                let producer = producer(&server).await?;
-                let (stop, count) = (Arc::clone(&stop), Arc::clone(&count));
-                tasks.spawn(async move {
-                    let (mut load, mut tally) = (Load::small(seed + 1, SIZE), Tally::default());
-                    while !stop.load(Ordering::Relaxed) {
-                        let (key, data) = load.next();
-                        send(&producer, key, data).await?;
-                        tally.add(key, data);
-                        count.fetch_add(1, Ordering::Relaxed);
-                    }
-                    Ok::<Tally, BenchError>(tally)
-                });
-            }
-            tokio::time::sleep(bench.warm_up()).await;
-            let before = bench.counter.now()?;
-            let (start, first) = (Instant::now(), count.load(Ordering::Relaxed));
-            tokio::time::sleep(bench.seconds).await;
-            let records = count.load(Ordering::Relaxed) - first;
-            let rate = records as f64 / start.elapsed().as_secs_f64();
-            let device = bench.counter.since(before)?;
-            stop.store(true, Ordering::Relaxed);
-            let acknowledged = join(tasks).await?;
-            server.check(acknowledged).await?;
-            Ok(Outcome::new(self.name, "rec/s", rate, "durable").with_device(device))
-        })?;
-        Ok(vec![outcome])
-    }
+fn together(
+    bench: &Bench,
+    figure: &'static str,
+    connections: u64,
+) -> Result<Vec<Outcome>, BenchError> {
+    let dir = bench.fresh_dir("tcp-together")?;
+    let server = MeasuredServer::start(bench, dir.path())?;
+    let outcome = server.block_on(async {
+        let (stop, count) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicU64::new(0)),
+        );
+        let mut tasks = JoinSet::new();
+        for seed in 0..connections {
+            let producer = producer(&server).await?;
+            let (stop, count) = (Arc::clone(&stop), Arc::clone(&count));
+            tasks.spawn(async move {
+                let (mut load, mut tally) = (Load::small(seed + 1, SIZE), Tally::default());
+                while !stop.load(Ordering::Relaxed) {
+                    let (key, data) = load.next();
+                    send(&producer, key, data).await?;
+                    tally.add(key, data);
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok::<Tally, BenchError>(tally)
+            });
+        }
+        tokio::time::sleep(bench.warm_up()).await;
+        let before = bench.counter.now()?;
+        let (start, first) = (Instant::now(), count.load(Ordering::Relaxed));
+        tokio::time::sleep(bench.seconds).await;
+        let records = count.load(Ordering::Relaxed) - first;
+        let rate = records as f64 / start.elapsed().as_secs_f64();
+        let device = bench.counter.since(before)?;
+        stop.store(true, Ordering::Relaxed);
+        let acknowledged = join(tasks).await?;
+        server.check(acknowledged).await?;
+        let outcome = Outcome::new(figure, "rec/s", rate);
+        Ok(outcome.durable().device(device))
+    })?;
+    Ok(vec![outcome])
 }

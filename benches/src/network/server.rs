@@ -1,27 +1,33 @@
 //! A server in a process of its own, and a stream in it.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     future::Future,
     net::{Ipv4Addr, TcpListener, TcpStream},
+    os::unix::fs::MetadataExt,
     path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use millstream_client::{Client, CreateStream, Position};
+use millstream_client::{Client, ClientOptions, CreateStream, Position};
 use tokio::{runtime, task::JoinSet};
 
-use crate::{error::BenchError, noise::Tally, rounds::Bench};
+use crate::{error::BenchError, noise::Tally, rounds::Bench, statistics::Throughput};
 
 /// The stream that is measured, made by [`MeasuredServer::start`].
 pub(super) const STREAM: &str = "measured";
 /// Its shards.
 pub(super) const SHARDS: u32 = 4;
+/// Bytes of a segment by default.
+const SEGMENT: u64 = 64 << 20;
 
 /// Longest that a server may take to listen.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Longest that making segments ahead may take.
+const PATIENCE_TO_PREPARE: Duration = Duration::from_secs(180);
 
 /// A server with its default configuration; killed when it is dropped.
 #[derive(Debug)]
@@ -29,11 +35,50 @@ pub(super) struct MeasuredServer {
     child: Child,
     address: String,
     runtime: runtime::Runtime,
+    /// What it made ahead.
+    pub(super) prepared: Throughput,
 }
 
 impl MeasuredServer {
+    /// One whose stream is empty.
     pub(super) fn start(bench: &Bench, directory: &Path) -> Result<MeasuredServer, BenchError> {
+        MeasuredServer::launch(bench, directory, "")
+    }
+
+    /// One that made segments ahead, for `bytes` over all shards of the stream.
+    pub(super) fn prepared(
+        bench: &Bench,
+        directory: &Path,
+        bytes: u64,
+    ) -> Result<MeasuredServer, BenchError> {
+        // A segment more than its share: keys do not spread quite evenly.
+        let share = bytes / u64::from(SHARDS) + SEGMENT;
+        let configuration = format!("[store]\nprepare = {share}\n");
+        let start = Instant::now();
+        let mut server = MeasuredServer::launch(bench, directory, &configuration)?;
+        let wanted = share * u64::from(SHARDS);
+        if allocated(directory)? < wanted {
+            return Err(BenchError::wrong(
+                "the server did not make segments ahead: store.prepare had no effect",
+            ));
+        }
+        server.prepared = Throughput {
+            bytes: wanted,
+            elapsed: start.elapsed(),
+        };
+        // What preparing left to the device to do is not for the window.
+        rustix::fs::sync();
+        Ok(server)
+    }
+
+    fn launch(
+        bench: &Bench,
+        directory: &Path,
+        configuration: &str,
+    ) -> Result<MeasuredServer, BenchError> {
         let program = &bench.server_bin;
+        let config = directory.join("millstream.toml");
+        fs::write(&config, configuration).map_err(BenchError::io("write", &config))?;
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .and_then(|listener| listener.local_addr())
             .map_err(BenchError::io("find a port on", "127.0.0.1"))?
@@ -43,6 +88,8 @@ impl MeasuredServer {
         let child = Command::new(program)
             .args(["serve", "--listen", &address, "--data"])
             .arg(directory.join("data"))
+            .arg("--config")
+            .arg(&config)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log_file)
@@ -57,10 +104,15 @@ impl MeasuredServer {
             child,
             address,
             runtime,
+            prepared: Throughput::default(),
         };
         server.wait_until_listening(&log)?;
         server.block_on(async {
-            let client = server.client().await?;
+            let patient = ClientOptions {
+                answer_timeout: PATIENCE_TO_PREPARE,
+                ..ClientOptions::default()
+            };
+            let client = Client::connect_with(&server.address, patient).await?;
             let create = CreateStream {
                 shards: SHARDS,
                 ..CreateStream::default()
@@ -79,7 +131,7 @@ impl MeasuredServer {
                 .try_wait()
                 .map_err(BenchError::io("wait for", "the server"))?;
             if ended.is_some() || start.elapsed() > PATIENCE {
-                let said = std::fs::read_to_string(log).unwrap_or_default();
+                let said = fs::read_to_string(log).unwrap_or_default();
                 return Err(BenchError::wrong(format!(
                     "the server does not listen: {said}"
                 )));
@@ -131,6 +183,24 @@ impl MeasuredServer {
             "acknowledged {acknowledged:?}, read back {read:?}"
         )))
     }
+}
+
+/// Bytes that the files in a directory and below take on the medium.
+fn allocated(directory: &Path) -> Result<u64, BenchError> {
+    let failed = |error| BenchError::io("list", directory)(error);
+    let mut bytes = 0;
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        // A file may be renamed meanwhile.
+        let Ok(metadata) = entry.metadata() else {
+            continue;
+        };
+        bytes += match metadata.is_dir() {
+            true => allocated(&entry.path())?,
+            false => metadata.blocks() * 512,
+        };
+    }
+    Ok(bytes)
 }
 
 impl Drop for MeasuredServer {

@@ -47,7 +47,7 @@ enum Command {
     FuzzSeeds,
     /// Put real text into a server line by line, get it back, and compare
     Roundtrip(roundtrip::Arguments),
-    /// Measure: limits, engine, tcp. Arguments go to the harness (try `bench -- --help`)
+    /// Measure: limits, engine, tcp, growth. Arguments go to the harness (try `bench -- --help`)
     Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
