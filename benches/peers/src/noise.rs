@@ -77,3 +77,6 @@ fn digest(record: &[u8]) -> u64 {
     rest.iter()
         .fold(hash, |hash, byte| step(hash, (*byte).into()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,14 +11,12 @@ use okaywal::{
     Configuration, Entry as LogEntry, EntryId, LogManager, LogVoid, SegmentReader, WriteAheadLog,
 };
 
-use crate::{
-    peer::{Entry, Peer, Plan},
-    row::Row,
-};
+use crate::peer::{Entry, Peer, Plan};
 
 pub(crate) const ENTRY: Entry = Entry {
     open,
-    threads,
+    // More that wait share a sync.
+    threads: |row| (row.name == "ingest-100b-500").then_some(4),
     prewrites: true,
     cannot: |_| None,
 };
@@ -34,10 +32,6 @@ struct OkayWal {
     log: WriteAheadLog,
     configuration: Configuration,
     room: u64,
-}
-
-fn threads(_: &Row) -> Option<usize> {
-    None
 }
 
 fn open(plan: &Plan<'_>) -> Result<Box<dyn Peer>> {

@@ -93,3 +93,6 @@ pub(crate) const PEERS: [Named; 6] = [
     named!("redb", "redb", redb),
     named!("rocksdb", "rocksdb", rocksdb),
 ];
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ pub(crate) struct Row {
 pub(crate) const ROWS: [Row; 5] = [
     row("ingest-1k", 1024, 500, 4, 3_000_000_000),
     row("ingest-100b-500", 100, 500, 2, 1_000_000_000),
-    row("ingest-100b-5000", 100, 5000, 2, 1_000_000_000),
+    row("ingest-100b-5000", 100, 5000, 2, 2_000_000_000),
     Row {
         latency: true,
         ..row("one-by-one", 100, 1, 1, 10_000_000)
