@@ -18,7 +18,7 @@ use crate::{
     io::device::{Completion, WriteOp, WriteQueue},
     shard::{
         ShardCore,
-        commit::{Advance, Ended, Submitter},
+        commit::{Advance, Submitter},
     },
 };
 
@@ -71,8 +71,6 @@ pub(crate) struct Writer {
     /// Shards that have fallen idle, by when their watermark is to be shown.
     idle: VecDeque<(Duration, Arc<ShardCore>)>,
     done: Vec<Completion>,
-    /// Writes that have ended, and whose waiters are still to be woken.
-    ended: Vec<(Arc<ShardCore>, Ended)>,
 }
 
 impl Writer {
@@ -91,7 +89,6 @@ impl Writer {
             lingering: BTreeMap::new(),
             idle: VecDeque::new(),
             done: Vec::new(),
-            ended: Vec::new(),
         }
     }
 
@@ -164,16 +161,10 @@ impl Writer {
             if ended.unshown && !shard.stamp_scheduled.swap(true, Ordering::Relaxed) {
                 self.idle.push_back((now + STAMP_AFTER, Arc::clone(&shard)));
             }
-            self.ended.push((Arc::clone(&shard), ended));
-            self.runnable.push_back(shard);
-        }
-    }
-
-    /// Wakes those whose records are durable: after the next writes are on their way, since
-    /// waking many takes as long as a write.
-    fn wake(&mut self) {
-        for (shard, ended) in self.ended.drain(..) {
+            // Before the next write: those who are woken have records for it, and larger groups
+            // cost less than a device that never waits.
             shard.wake(ended);
+            self.runnable.push_back(shard);
         }
     }
 
@@ -204,7 +195,6 @@ impl Work for Writer {
         let now = self.ground.clock.monotonic();
         self.collect(now);
         self.run(now);
-        self.wake();
         let closing = self.ground.is_closing();
         if closing && self.runnable.is_empty() && self.mark_closed() {
             return Turn::Done;
