@@ -6,6 +6,7 @@
 
 #[path = "../counts/engine_paths.rs"]
 mod engine_paths;
+#[allow(dead_code)] // how often a path is repeated is criterion's to say here
 #[path = "../counts/hot_path.rs"]
 mod hot_path;
 #[path = "../counts/memory_device.rs"]
