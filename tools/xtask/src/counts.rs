@@ -29,7 +29,7 @@ const MOST: f64 = 5.0;
 /// What glibc would choose by the processor. `rep movsb` and `rep stosb` copy and fill a page in
 /// one instruction, which callgrind counts once for each byte.
 const TUNABLES: &str = "glibc.cpu.hwcaps=-ERMS";
-const ADVICE: &str = "Find out why (`callgrind_annotate target/counts/FILE`, file by file before and after). \
+const ADVICE: &str = "Find out why (`callgrind_annotate target/counts/FILE` before and after). \
 If it buys something that is worth it, or the growth is the compiler's, \
 `cargo xtask counts --bless` makes these counts the baseline: commit it with the reason";
 
