@@ -4,6 +4,7 @@
 //! - [`ci`]: the steps of `.ci/run`.
 //! - [`fuzz`] and [`seeds`]: the fuzz targets and their committed corpora.
 //! - [`mod@bench`]: the measuring harness, built as it is shipped.
+//! - [`counts`]: instructions of the hot paths, beside a committed baseline.
 //! - [`roundtrip`]: real text through a server and back, undisturbed and killed.
 
 // A command-line program speaks on its standard output.
@@ -11,6 +12,7 @@
 
 mod bench;
 mod ci;
+mod counts;
 mod failure;
 mod fuzz;
 mod roundtrip;
@@ -38,7 +40,7 @@ enum Command {
     Tidy,
     /// Run the steps of .ci/run: all, or the named ones
     Ci {
-        /// packages, format, clippy, deny, test, test-portable, fuzz, docs
+        /// packages, format, clippy, deny, test, test-portable, counts, fuzz, docs
         steps: Vec<String>,
     },
     /// Run the fuzz targets (needs cargo-fuzz; no nightly)
@@ -47,6 +49,8 @@ enum Command {
     FuzzSeeds,
     /// Put real text into a server line by line, get it back, and compare
     Roundtrip(roundtrip::Arguments),
+    /// Count the instructions of the hot paths, and compare them with the baseline (needs valgrind)
+    Counts(counts::Arguments),
     /// Measure: limits, engine, tcp, growth. Arguments go to the harness (try `bench -- --help`)
     Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -61,6 +65,7 @@ fn main() -> ExitCode {
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::FuzzSeeds => seeds::run(),
         Command::Roundtrip(arguments) => roundtrip::run(&arguments),
+        Command::Counts(arguments) => counts::run(&arguments),
         Command::Bench { arguments } => bench::run(&arguments),
     };
     match result {
