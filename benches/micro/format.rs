@@ -1,8 +1,16 @@
-//! The steps that every record pays for: hash, encode, checksum, walk, compress.
+//! The steps that every record pays for: hash, encode, checksum, walk, compress, and the wire.
 //! `cargo bench --package millstream-benches`.
 
 // A bench that cannot go on may say so by a panic.
 #![allow(clippy::unwrap_used)]
+
+#[path = "../counts/byte_paths.rs"]
+mod byte_paths;
+#[allow(dead_code)] // how often a path is repeated is criterion's to say here
+#[path = "../counts/hot_path.rs"]
+mod hot_path;
+#[path = "../counts/samples.rs"]
+mod samples;
 
 use std::hint::black_box;
 
@@ -11,24 +19,11 @@ use millstream_format::{
     BATCH_HEADER_LEN, BatchBuilder, BatchHeader, BatchLimits, Compression, HashKey, RawBody,
     Record, compression, crc32c,
 };
+use samples::noise;
 
 /// Record data and records a batch, as the rows of the harness have them.
 const SHAPES: [(usize, usize); 3] = [(100, 500), (100, 5_000), (1024, 500)];
 const KEY: &str = "0123456789abcdef";
-
-/// Bytes that do not compress.
-fn noise(len: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15u64;
-    let mut out = Vec::with_capacity(len + 8);
-    while out.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        out.extend_from_slice(&state.to_le_bytes());
-    }
-    out.truncate(len);
-    out
-}
 
 /// Text as logs have it.
 fn text(len: usize) -> Vec<u8> {
@@ -170,5 +165,17 @@ fn zstd(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(steps, encode, walk, checksum, hash, hash_many, zstd);
+/// The paths whose instructions `cargo xtask counts` counts, in time.
+fn paths(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("bytes");
+    for path in byte_paths::PATHS {
+        group.throughput(Throughput::Elements(path.units));
+        group.bench_function(path.name, |bencher| {
+            let mut round = (path.make)().unwrap();
+            bencher.iter(|| round().unwrap());
+        });
+    }
+}
+
+criterion_group!(steps, encode, walk, checksum, hash, hash_many, zstd, paths);
 criterion_main!(steps);
