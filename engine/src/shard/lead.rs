@@ -62,10 +62,12 @@ impl ShardCore {
                 self.ground.stamps.send(Arc::clone(self));
             }
         }
+        // The writer may have left something to be done when this write has ended.
+        let log = lock(&self.log);
         let mut stage = lock(&self.stage);
         stage.call_at = 0;
-        let more = !stage.is_empty();
-        drop(stage);
+        let more = !stage.is_empty() || log.roll_wanted;
+        drop((stage, log));
         if more {
             self.call_writer();
         }
