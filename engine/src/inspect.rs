@@ -368,6 +368,13 @@ impl Look<'_> {
         let file = self.device.open(&segment.path, Access::Read);
         let map = file.and_then(|file| file.map());
         let map = map.map_err(Error::io("mapping the segment", &segment.path))?;
+        if map.len() as u64 != header.segment_bytes {
+            let (len, said) = (map.len(), header.segment_bytes);
+            let reason = format!("the file has {len} bytes, its header says {said}");
+            let at = len as u64;
+            info.damage
+                .push(damage_at(segment, at, header.base_sequence, &reason));
+        }
         let mut spot = Spot {
             segment: Arc::clone(segment),
             header,

@@ -174,12 +174,27 @@ impl ShardCore {
             dropped += 1;
         }
         if let Some(age) = age_ms {
-            let horizon = Cursor::new(self, Position::AtTime(now_ms.saturating_sub(age)))?;
-            self.oldest
-                .fetch_max(horizon.position().0, Ordering::AcqRel);
+            let horizon_ms = now_ms.saturating_sub(age);
+            if self.may_be_older_than(horizon_ms)? {
+                let horizon = Cursor::new(self, Position::AtTime(horizon_ms))?;
+                self.oldest
+                    .fetch_max(horizon.position().0, Ordering::AcqRel);
+            }
             self.roll_when_old(now_ms, age / ROLLS_PER_RETENTION)?;
         }
         Ok(dropped)
+    }
+
+    /// Whether a record may be older than a time, as far as can be told without a look at records:
+    /// thousands of quiet shards are not to be mapped again and again.
+    fn may_be_older_than(&self, time_ms: u64) -> Result<bool, Error> {
+        if self.oldest.load(Ordering::Acquire) >= self.watermark.get() {
+            return Ok(false);
+        }
+        let Some(first) = self.segments.first() else {
+            return Ok(false);
+        };
+        Ok(first.header(&*self.ground.device)?.created_ms < time_ms)
     }
 
     /// Drops sealed segments whose records are all below `before`; how many.

@@ -14,6 +14,7 @@ use std::{
     collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
+    sync::{PoisonError, RwLock},
 };
 
 use millstream_engine::{
@@ -81,7 +82,9 @@ pub(crate) struct NewStream {
 /// The open catalog. One process has it at a time.
 #[derive(Debug)]
 pub(crate) struct Catalog {
-    database: Database,
+    /// `None` after an error of the system, until it is opened again: the database takes no more
+    /// writes then, although the medium may have room again.
+    database: RwLock<Option<Database>>,
     path: PathBuf,
 }
 
@@ -103,7 +106,7 @@ impl Catalog {
         let database = Self::builder()
             .open(&path)
             .map_err(CatalogError::database("opening", &path))?;
-        let catalog = Catalog { database, path };
+        let catalog = Catalog::of(database, path);
         format::check(&catalog.read()?, &catalog.path)?;
         Ok(catalog)
     }
@@ -136,10 +139,7 @@ impl Catalog {
         let database = Self::builder()
             .create(&fresh)
             .map_err(CatalogError::database("making", &fresh))?;
-        let catalog = Catalog {
-            database,
-            path: fresh.clone(),
-        };
+        let catalog = Catalog::of(database, fresh.clone());
         catalog.write(|txn| {
             format::init(txn)?;
             counters::init(txn)?;
@@ -151,6 +151,13 @@ impl Catalog {
         fs::File::open(directory)
             .and_then(|directory| directory.sync_all())
             .map_err(CatalogError::io("flushing", directory))
+    }
+
+    fn of(database: Database, path: PathBuf) -> Catalog {
+        Catalog {
+            database: RwLock::new(Some(database)),
+            path,
+        }
     }
 
     fn builder() -> redb::Builder {
@@ -249,9 +256,7 @@ impl Catalog {
     }
 
     fn read(&self) -> Result<ReadTransaction, CatalogError> {
-        self.database
-            .begin_read()
-            .map_err(CatalogError::database("reading", &self.path))
+        self.with("reading", |database| Ok(database.begin_read()?))
     }
 
     /// Runs `change` in a transaction, which is durable on return, or never was.
@@ -259,12 +264,54 @@ impl Catalog {
         &self,
         change: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, CatalogError> {
-        self.named("writing", || {
-            let txn = self.database.begin_write()?;
+        self.with("writing", |database| {
+            let txn = database.begin_write()?;
             let value = change(&txn)?;
             txn.commit()?;
             Ok(value)
         })
+    }
+
+    /// Works with the database, which is opened again first where an error has closed it.
+    fn with<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, CatalogError> {
+        let wrong = CatalogError::database(doing, &self.path);
+        let mut open = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        if open.is_none() {
+            drop(open);
+            self.open_again()?;
+            open = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        }
+        let Some(database) = &*open else {
+            return Err(wrong(redb::Error::DatabaseClosed));
+        };
+        let result = work(database);
+        drop(open);
+        result.map_err(|error| {
+            if matches!(error, redb::Error::Io(_) | redb::Error::PreviousIo) {
+                *self
+                    .database
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner) = None;
+            }
+            wrong(error)
+        })
+    }
+
+    fn open_again(&self) -> Result<(), CatalogError> {
+        let mut closed = self
+            .database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if closed.is_none() {
+            tracing::warn!(catalog = %self.path.display(), "opening the catalog again after an error");
+            let opened = Self::builder().open(&self.path);
+            *closed = Some(opened.map_err(CatalogError::database("opening", &self.path))?);
+        }
+        Ok(())
     }
 
     fn named<T>(

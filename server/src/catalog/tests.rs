@@ -1,3 +1,11 @@
+use std::{
+    os::unix::fs::FileExt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
 use super::*;
 
 fn new_stream(name: &str, shards: u32) -> NewStream {
@@ -93,4 +101,72 @@ fn an_open_catalog_is_not_opened_twice() {
     let dir = tempfile::tempdir().unwrap();
     let _catalog = Catalog::open(dir.path()).unwrap();
     assert!(Catalog::open(dir.path()).is_err());
+}
+
+/// A file whose medium fails from a moment on.
+#[derive(Debug)]
+struct Failing {
+    file: fs::File,
+    fails: Arc<AtomicBool>,
+}
+
+impl Failing {
+    fn check(&self) -> io::Result<()> {
+        match self.fails.load(Ordering::SeqCst) {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl redb::StorageBackend for Failing {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(out, offset)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.check()?;
+        self.file.set_len(len)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        self.check()?;
+        self.file.sync_data()
+    }
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.check()?;
+        self.file.write_all_at(data, offset)
+    }
+}
+
+#[test]
+fn a_catalog_that_could_not_be_written_is_written_again_later() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Catalog::open(dir.path()).unwrap());
+    let path = dir.path().join(FILE_NAME);
+    let fails = Arc::new(AtomicBool::new(false));
+    let backend = Failing {
+        file: fs::File::options()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .unwrap(),
+        fails: Arc::clone(&fails),
+    };
+    let database = Catalog::builder().create_with_backend(backend).unwrap();
+    let catalog = Catalog::of(database, path);
+    catalog.begin_create(&new_stream("before", 1)).unwrap();
+    fails.store(true, Ordering::SeqCst);
+    let failed = catalog.begin_create(&new_stream("full", 1)).unwrap_err();
+    assert!(matches!(failed, CatalogError::Database { .. }), "{failed}");
+    // The medium has room again.
+    catalog.begin_create(&new_stream("after", 2)).unwrap();
+    let names: Vec<_> = catalog
+        .load()
+        .unwrap()
+        .into_iter()
+        .map(|row| row.name)
+        .collect();
+    assert!(names.contains(&"before".to_owned()) && names.contains(&"after".to_owned()));
 }

@@ -18,6 +18,10 @@ use crate::{
     reader,
 };
 
+/// How much longer than others a request may take that makes or removes shards: a hundred
+/// thousand of them take minutes.
+const SHARDS_CHANGE: Duration = Duration::from_secs(600);
+
 /// A connection to a server that makes itself anew when it is lost. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -180,7 +184,8 @@ impl Client {
             compression: create.compression,
             durability: create.durability,
         });
-        match self.ask_plain(&request, false).await? {
+        let answer = self.ask(&request, Payload::default(), false, SHARDS_CHANGE);
+        match answer.await?.0 {
             Response::Created { id } => Ok(id),
             other => Err(unexpected(&other)),
         }
@@ -252,7 +257,8 @@ impl Client {
     /// `NoSuchStream`, or the connection's.
     pub async fn delete_stream(&self, name: &str) -> Result<(), Error> {
         let request = Request::DeleteStream { stream: name };
-        match self.ask_plain(&request, false).await? {
+        let answer = self.ask(&request, Payload::default(), false, SHARDS_CHANGE);
+        match answer.await?.0 {
             Response::Deleted => Ok(()),
             other => Err(unexpected(&other)),
         }

@@ -18,6 +18,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use millstream_format::{HashKey, MAX_BODY_BYTES, MAX_KEY_CHARS, RECORD_ALIGN, Record};
+use millstream_wire::ShardMap;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::{Client, Delivery, DeliveryError, Error, ProducerOptions};
@@ -133,7 +134,7 @@ impl Producer {
     ) -> Result<Producer, Error> {
         let map = client.shard_map(stream).await?;
         let frame_limit = client.connected().await?.frame_limit() as usize;
-        let batch_bytes = batch_bytes(&options, map.shards.len(), frame_limit)?;
+        let batch_bytes = batch_bytes(&options, &map, frame_limit)?;
         let mut lanes = Vec::new();
         let routes = Routes::new(&map, |shard| {
             let lane = Arc::new(Lane::new(*shard, lanes.len()));
@@ -438,10 +439,11 @@ fn check_key(key: &str) -> Result<(), Error> {
 }
 
 /// Bytes of the records of a batch: as asked for, but so that each shard can have one open and
-/// one in flight within the memory, and a batch fits in a frame.
+/// one in flight within the memory, that a batch fits in a frame, and that the server takes it,
+/// as it takes one with the largest record.
 fn batch_bytes(
     options: &ProducerOptions,
-    shards: usize,
+    map: &ShardMap,
     frame_limit: usize,
 ) -> Result<usize, Error> {
     let refuse = |option, reason: &str| {
@@ -463,12 +465,14 @@ fn batch_bytes(
             "1 to 32: a shard remembers 32 numbers",
         );
     }
-    let share = options.memory_bytes / (2 * shards.max(1));
+    let share = options.memory_bytes / (2 * map.shards.len().max(1));
     let most = frame_limit.saturating_sub(OpenBatch::buffer_len(FRAME_OVERHEAD));
     let bytes = options
         .batch_bytes
         .min(share.max(MIN_BATCH_BYTES))
         .min(most)
+        .min(map.max_record_bytes as usize)
         .min(MAX_BODY_BYTES - OpenBatch::buffer_len(0));
-    Ok(bytes.next_multiple_of(RECORD_ALIGN))
+    // A multiple that is not above what was allowed.
+    Ok((bytes / RECORD_ALIGN * RECORD_ALIGN).max(RECORD_ALIGN))
 }
