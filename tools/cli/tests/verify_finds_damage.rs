@@ -93,3 +93,32 @@ fn damage_is_found_and_placed() {
     failed(2, offline("verify", &directory.path().join("nothing")));
     failed(2, offline("inspect", &directory.path().join("nothing")));
 }
+
+#[test]
+fn a_missing_segment_is_told_by_whoever_reads() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let config = directory.path().join("millstream.toml");
+    fs::write(&config, "[store]\nsegment_bytes = \"1 MiB\"\n").unwrap();
+    let server = Server::start_at(
+        &data,
+        "127.0.0.1:0",
+        &["--config", config.to_str().unwrap()],
+    );
+    server.run(&["stream", "create", "logs", "--shards", "1"]);
+    let input: String = (0..60_000)
+        .map(|n| format!("record number {n:060}\n"))
+        .collect();
+    server.run_with(&["put", "logs", "--key", "k"], input.as_bytes());
+    server.stop();
+    let (first, _) = find(&data, format!("record number {:060}", 0).as_bytes()).unwrap();
+    let second = first.with_file_name("0000000000000001.seg");
+    fs::remove_file(&second).unwrap();
+    failed(1, offline("verify", &data));
+
+    let server = Server::start(&data);
+    let said = failed(1, server.command(&["get", "logs"]).output().unwrap());
+    assert!(said.contains("damaged: shardId-000000000000"), "{said}");
+    let output = server.command(&["get", "logs", "--limit", "3"]).output();
+    assert_eq!(lines(&succeeded(output.unwrap())).len(), 3);
+}

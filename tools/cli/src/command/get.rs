@@ -1,8 +1,9 @@
 //! `millstream get`: records of a stream on standard output.
 
 use std::{
+    collections::BTreeSet,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -10,7 +11,7 @@ use std::{
 
 use clap::Args;
 use millstream_client::{
-    Client, Error, ErrorCode, FollowOptions, Follower, Position, ReadBatch, Reader,
+    Client, Error, ErrorCode, FollowOptions, Follower, Position, ReadBatch, Reader, ShardState,
 };
 use tokio::{
     sync::{Semaphore, watch},
@@ -119,6 +120,13 @@ pub(crate) async fn run(global: &Global, arguments: GetArguments) -> Result<(), 
             shards.len()
         )));
     }
+    let damaged: Vec<u32> = stream
+        .shards
+        .iter()
+        .filter(|shard| shard.state == ShardState::ReadOnly)
+        .map(|shard| shard.shard.index)
+        .filter(|index| shards.iter().any(|(read, _)| read == index))
+        .collect();
     let begun = Instant::now();
     let (sink, writer) = sink::start(std::io::stdout());
     let totals = Arc::new(Totals::new(arguments.limit));
@@ -155,6 +163,13 @@ pub(crate) async fn run(global: &Global, arguments: GetArguments) -> Result<(), 
         totals.tell(begun.elapsed());
     }
     read?;
+    // Damage at the edge of a shard (a segment that is gone, a header that is lost) has no record
+    // behind or before it at which reading would meet it.
+    if arguments.from == Start::Oldest && !totals.limit_reached() {
+        for index in damaged {
+            totals.tell_damage(index);
+        }
+    }
     match totals.damaged.load(Ordering::Relaxed) {
         false => Ok(()),
         true => Err(Failure::Damaged(
@@ -222,6 +237,8 @@ struct Totals {
     records: AtomicU64,
     bytes: AtomicU64,
     damaged: AtomicBool,
+    /// Shards of which damage was told.
+    told: Mutex<BTreeSet<u32>>,
 }
 
 impl Totals {
@@ -232,6 +249,24 @@ impl Totals {
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             damaged: AtomicBool::new(false),
+            told: Mutex::default(),
+        }
+    }
+
+    /// Notes damage of a shard; whether it is the first.
+    fn note_damage(&self, index: u32) -> bool {
+        self.damaged.store(true, Ordering::Relaxed);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.insert(index)
+    }
+
+    /// Tells of damage that reading did not meet.
+    fn tell_damage(&self, index: u32) {
+        if self.note_damage(index) {
+            eprintln!(
+                "damaged: {}: records are missing before or behind what can be read; the server's log names the file",
+                shard_name(index)
+            );
         }
     }
 
@@ -401,7 +436,7 @@ impl ShardRead {
             Error::Server(answer) if answer.code == ErrorCode::Damaged => answer,
             _ => return Err(error.into()),
         };
-        self.totals.damaged.store(true, Ordering::Relaxed);
+        self.totals.note_damage(self.index);
         eprintln!(
             "damaged: {}: {}",
             shard_name(self.index),
