@@ -143,3 +143,18 @@ fn a_torn_tail_is_a_note_and_no_damage() {
     let stamped = batches(&segment).iter().any(|(_, h)| h.watermark == 2);
     assert_eq!(found.damage().count(), usize::from(stamped));
 }
+
+#[test]
+fn a_segment_file_that_was_cut_short_is_damage() {
+    let dir = filled(100);
+    let segment = files(dir.path(), "seg").remove(0);
+    let file = std::fs::OpenOptions::new().write(true).open(&segment);
+    file.unwrap().set_len(20_480).unwrap();
+    let found = look(dir.path());
+    let damage: Vec<_> = found.damage().map(|(_, damage)| damage).collect();
+    assert_eq!(damage.len(), 1, "{damage:?}");
+    assert_eq!(
+        (damage[0].file.clone(), damage[0].offset),
+        (segment, 20_480)
+    );
+}

@@ -55,6 +55,20 @@ fn a_directory_of_something_else_is_left_alone() {
 }
 
 #[test]
+fn shards_without_the_file_that_makes_their_store_are_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let shard = store.create_shard(SHARD, small_segments()).unwrap();
+    append(&shard, 0..10, 100);
+    drop(shard);
+    store.close().unwrap();
+    std::fs::remove_file(dir.path().join("STORE")).unwrap();
+    let error = Store::open(dir.path(), store_options()).unwrap_err();
+    assert!(matches!(error, Error::NotAStore { .. }), "{error}");
+    assert!(!dir.path().join("STORE").exists());
+}
+
+#[test]
 fn shards_are_made_once_found_again_and_gone_when_deleted() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
