@@ -2,7 +2,7 @@
 //! memory, the inboxes of the background workers.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
     sync::{
@@ -50,7 +50,7 @@ pub(crate) struct Ground {
     pub stamps: Inbox<Arc<ShardCore>>,
     pub preparer: Inbox<Arc<ShardCore>>,
     pub reaper: Inbox<Arc<ShardCore>>,
-    pub shards: Mutex<HashMap<ShardId, Arc<ShardCore>>>,
+    pub shards: Mutex<BTreeMap<ShardId, Arc<ShardCore>>>,
     closing: AtomicBool,
     stopped: AtomicBool,
     path: PathBuf,
@@ -94,7 +94,7 @@ impl Ground {
             stamps: Inbox::default(),
             preparer: Inbox::default(),
             reaper: Inbox::default(),
-            shards: Mutex::new(HashMap::new()),
+            shards: Mutex::new(BTreeMap::new()),
             closing: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
             path: path.to_path_buf(),
@@ -127,21 +127,25 @@ impl Ground {
         self.stopped.load(Ordering::SeqCst)
     }
 
-    /// Makes what an earlier process has written to `file` durable: by itself, or, where many
-    /// shards are opened, with everything that the process has left.
-    pub(crate) fn settle(&self, file: &dyn File) -> io::Result<()> {
+    /// Makes what an earlier process has written to `file`, and the names in its directory, durable:
+    /// by themselves, or, where many shards are opened, with everything that the process has left.
+    pub(crate) fn settle(&self, file: &dyn File, dir: &Path) -> io::Result<()> {
+        let alone = || {
+            file.sync()?;
+            self.device.sync_dir(dir)
+        };
         let mut settled = lock(&self.settled);
         match *settled {
             Settled::All => Ok(()),
             Settled::Files(files) if files < SETTLE_FILES => {
                 *settled = Settled::Files(files + 1);
                 drop(settled);
-                file.sync()
+                alone()
             }
             Settled::Files(_) => {
                 // Whoever else opens a shard waits for it.
                 match self.device.sync_all(&self.path) {
-                    Err(error) if error.kind() == io::ErrorKind::Unsupported => file.sync(),
+                    Err(error) if error.kind() == io::ErrorKind::Unsupported => alone(),
                     outcome => {
                         outcome?;
                         *settled = Settled::All;

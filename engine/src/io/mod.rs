@@ -5,6 +5,7 @@
 //! - `uring` and `portable`: its two queues of writes; `write` is what they share.
 //! - `file`, `directory`, `lock`, `mmap`, [`network`]: its files and what is around them.
 //! - `futex`: many threads woken by one call.
+//! - `simulated`, a feature: a device in memory that fails, and loses its power, as it is told.
 //! - [`pool`] and [`aligned`]: block-aligned memory, within a budget.
 //!
 //! The only room of the engine in which `unsafe` is allowed, module by module.
@@ -22,6 +23,8 @@ pub mod network;
 pub mod pool;
 mod portable;
 mod probe;
+#[cfg(feature = "simulated")]
+pub mod simulated;
 pub mod system;
 #[cfg(target_os = "linux")]
 mod uring;

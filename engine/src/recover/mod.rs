@@ -102,10 +102,11 @@ fn begin_segment(ground: &Ground, dir: &Path, header: &SegmentHeader) -> Result<
     let made = (|| {
         let file = make_file(&*ground.device, &path, header.segment_bytes)?;
         file.allocate(0, block as u64)?;
+        // The length first: a header vouches for it.
+        file.sync()?;
         let mut bytes = vec![0; block];
         header.encode(&mut bytes);
         file.write_durable_at(&bytes, 0)?;
-        file.sync()?;
         ground.device.sync_dir(dir)
     })();
     made.map_err(Error::io("beginning the segment", path))

@@ -74,7 +74,10 @@ impl Scan {
         let file = device.open(&segment.path, Access::Write).map_err(io())?;
         // What the page cache shows may not be on the medium; nothing may be published that is not.
         match ceiling {
-            None => ground.settle(&*file).map_err(io())?,
+            None => {
+                let dir = segment.path.parent().unwrap_or(Path::new("."));
+                ground.settle(&*file, dir).map_err(io())?;
+            }
             Some(_) => file.sync().map_err(io())?,
         }
         let map = ground.maps.map(device, segment)?;

@@ -14,7 +14,7 @@ use crate::{
     ground::Ground,
     index::{Checkpoint, SparseIndex},
     io::device::Access,
-    options::{Durability, Retention},
+    options::Retention,
     read::cursor::{Cursor, Position},
     segment::{
         Segment, file_name,
@@ -299,7 +299,7 @@ impl ShardCore {
         let mut sealed = std::mem::take(&mut *lock(&self.sealed));
         while let Some(segment) = sealed.pop() {
             if let Err(error) = self.checkpoint_sealed(&segment) {
-                // A close must still flush what was only written.
+                // The next call tries again.
                 lock(&self.sealed).push(segment);
                 lock(&self.sealed).append(&mut sealed);
                 return Err(error);
@@ -314,11 +314,6 @@ impl ShardCore {
         let Some(end) = segment.end().filter(|_| kept) else {
             return Ok(());
         };
-        if self.options.durability == Durability::Written {
-            let opened = self.ground.device.open(&segment.path, Access::Write);
-            let synced = opened.and_then(|file| file.sync());
-            synced.map_err(Error::io("flushing the segment", &segment.path))?;
-        }
         self.checkpoint(segment, end)?;
         segment.forget_index();
         Ok(())

@@ -130,7 +130,12 @@ impl Segment {
         let mut bytes = [0; SEGMENT_HEADER_LEN];
         let io = || Error::io("reading the segment header", &self.path);
         let file = device.open(&self.path, Access::Read).map_err(io())?;
-        if file.len().map_err(io())? < SEGMENT_HEADER_LEN as u64 {
+        let len = file.len().map_err(io())?;
+        if len == 0 {
+            // Its name reached the medium, and nothing else yet.
+            return Ok(None);
+        }
+        if len < SEGMENT_HEADER_LEN as u64 {
             return Err(self.damaged(0, 0, "the file is too short for a segment".into()));
         }
         file.read_at(&mut bytes, 0).map_err(io())?;

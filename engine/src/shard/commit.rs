@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     index::Entry,
-    io::device::{Access, Completion, WriteOp, WriteSlice},
+    io::device::{Completion, WriteOp, WriteSlice},
     options::Durability,
     segment::{
         Segment, SegmentHeader,
@@ -116,7 +116,8 @@ impl ShardCore {
                     if !log.flight.is_empty() {
                         break Advance::Resting;
                     }
-                    if log.successor.is_none() {
+                    let flushed = log.flushed || self.options.durability == Durability::Durable;
+                    if log.successor.is_none() || !flushed {
                         log.roll_wanted = true;
                         self.call_preparer();
                         break Advance::Resting;
@@ -284,6 +285,7 @@ impl ShardCore {
         log.file = Some(successor.file);
         log.prepared = prepared;
         log.roll_wanted = false;
+        log.flushed = false;
         log.stamped = watermark;
         log.committed.offset = 0;
         log.checkpointed = block as u64;
@@ -408,15 +410,8 @@ impl ShardCore {
     /// Puts on the medium what a `Written` shard has only written, before a mark vouches for it.
     /// `false` when that fails: then there is no mark, and the next open jumps.
     fn flush(&self) -> bool {
-        let _alone = lock(&self.reaping);
         let active = lock(&self.log).file();
-        let sealed = lock(&self.sealed).clone();
-        let synced = sealed.iter().try_for_each(|segment| {
-            let file = self.ground.device.open(&segment.path, Access::Write)?;
-            file.sync()
-        });
-        let active = active.map_or(Ok(()), |file| file.sync());
-        if let Err(error) = synced.and(active) {
+        if let Some(Err(error)) = active.map(|file| file.sync()) {
             tracing::warn!(shard = %self.id, %error, "what was written could not be flushed at the close");
             lock(&self.log).failed = true;
             return false;
@@ -440,7 +435,7 @@ impl ShardCore {
             return false;
         }
         if self.options.durability == Durability::Written {
-            // The reaper takes these locks the other way round.
+            // No lock is held across a flush.
             drop(log);
             if !self.flush() {
                 return true;

@@ -76,6 +76,9 @@ pub(crate) struct Log {
     pub successor: Option<Successor>,
     /// Begin a new segment although there is room in this one.
     pub roll_wanted: bool,
+    /// Whether everything in the active segment is on the medium: before it may be sealed, where
+    /// writes are not flushed one by one. No older segment has holes.
+    pub flushed: bool,
     /// The highest watermark in a header that was submitted.
     pub(super) stamped: u64,
     /// Whether the last batch is the mark of a clean close.
@@ -106,6 +109,7 @@ impl Log {
             committed,
             successor: None,
             roll_wanted: false,
+            flushed: false,
             stamped,
             closed,
             checkpointed: committed.offset,
@@ -140,6 +144,11 @@ impl Log {
     /// Whether the preparer should make the next segment.
     pub(crate) fn wants_successor(&self) -> bool {
         self.successor.is_none() && (self.roll_wanted || self.prepared.is_half_used())
+    }
+
+    /// Whether the active segment waits to be flushed, so that it can be sealed.
+    pub(crate) fn wants_flush(&self) -> bool {
+        self.roll_wanted && !self.flushed && self.successor.is_some() && self.flight.is_empty()
     }
 
     /// Whether a checkpoint is worth writing: `worth` bytes are durable since the last one, which

@@ -314,19 +314,26 @@ impl Shard {
     /// # Errors
     /// As [`Shard::append`] and [`Ticket::wait`].
     pub fn append_and_wait(&self, records: &[Record<'_>]) -> Result<Appended, Error> {
+        self.when_there_is_room(|| self.try_append_leading(records))?
+            .wait()
+    }
+
+    /// [`Shard::try_append`], but for the write, which is made on the caller's own thread while
+    /// the shard is idle.
+    ///
+    /// # Errors
+    /// As [`Shard::try_append`].
+    pub fn try_append_leading(&self, records: &[Record<'_>]) -> Result<Ticket, Error> {
         let core = &self.core;
-        let ticket = self.when_there_is_room(|| {
-            self.stage_records(records, None, |stage| {
-                if stage.call_at > 0 || !core.ground.linger.is_zero() {
-                    return Next::as_staged(stage);
-                }
-                match core.with_writer.load(Ordering::SeqCst) {
-                    true => Next::Nothing,
-                    false => Next::Lead,
-                }
-            })
-        })?;
-        ticket.wait()
+        self.stage_records(records, None, |stage| {
+            if stage.call_at > 0 || !core.ground.linger.is_zero() {
+                return Next::as_staged(stage);
+            }
+            match core.with_writer.load(Ordering::SeqCst) {
+                true => Next::Nothing,
+                false => Next::Lead,
+            }
+        })
     }
 
     /// The same for a producer's numbered put, which is taken once however often it is sent.

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     error::Error,
     io::device::{Access, File},
+    options::Durability,
     segment::{file_name, list::lock, prepare::Chore},
 };
 
@@ -46,6 +47,7 @@ impl ShardCore {
                 continue;
             };
             let make_successor = log.wants_successor();
+            let flush = log.wants_flush() && self.options.durability == Durability::Written;
             let chore = log.prepared.next_chore(self.ground.clock.monotonic());
             drop(log);
             let same = |log: &Log| Arc::ptr_eq(&log.segment, &segment);
@@ -86,6 +88,15 @@ impl ShardCore {
                             return self.unprepared(&segment.path, "making the successor of", &e);
                         }
                     }
+                }
+                Chore::Rest if flush => {
+                    if let Err(e) = file.sync() {
+                        return self.unprepared(&segment.path, "flushing", &e);
+                    }
+                    let mut log = lock(&self.log);
+                    log.flushed = same(&log);
+                    drop(log);
+                    self.call_writer();
                 }
                 Chore::Rest => {
                     // After a refusal of something large there may be room enough for small
