@@ -559,9 +559,11 @@ fn open_store_file(
         device.sync_dir(path).map_err(io("making"))?;
     }
     let shards = path.join(SHARDS_DIR);
-    device
+    // What a killed process has made or deleted there is not to change once it was seen.
+    let made = device
         .create_dir(&shards)
-        .map_err(io("making the shards beside"))
+        .and_then(|()| device.sync_dir(&shards));
+    made.map_err(io("making the shards beside"))
 }
 
 /// Identity of the store in `path`; `None` when there is none.

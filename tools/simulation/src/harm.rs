@@ -120,7 +120,8 @@ pub(crate) struct Harm {
 impl Harm {
     /// Whether a report is of this.
     pub(crate) fn explains(&self, gap: &Damage) -> bool {
-        if self.anything {
+        // The torn tail of a shard that takes no more appends is not cut off.
+        if self.anything || gap.sequence.0 >= self.vouched {
             return true;
         }
         let from = gap.sequence.0;
