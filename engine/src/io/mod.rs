@@ -4,6 +4,7 @@
 //! - [`system`]: the real device, chosen by `probe` when a store is opened.
 //! - `uring` and `portable`: its two queues of writes; `write` is what they share.
 //! - `file`, `directory`, `lock`, `mmap`, [`network`]: its files and what is around them.
+//! - `sigbus`: pages of maps that cannot be had.
 //! - `futex`: many threads woken by one call.
 //! - [`pool`] and [`aligned`]: block-aligned memory, within a budget.
 //!
@@ -22,6 +23,7 @@ pub mod network;
 pub mod pool;
 mod portable;
 mod probe;
+mod sigbus;
 pub mod system;
 #[cfg(target_os = "linux")]
 mod uring;

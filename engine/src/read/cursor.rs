@@ -196,7 +196,11 @@ impl Cursor {
             .map_or(spot.map.len() as u64, |e| e.offset);
         let behind = match spot.resume(limit) {
             Some(behind) => Some(behind),
-            None => self.start_of(spot.segment.ordinal + 1)?,
+            // What is wrong there is told to whoever comes there.
+            None => match self.start_of(spot.segment.ordinal + 1) {
+                Err(Error::Damaged { .. }) => None,
+                next => next?,
+            },
         };
         let behind = behind.filter(|b| b.sequence < self.shard.watermark.get());
         if let Some(behind) = &behind
