@@ -194,6 +194,7 @@ impl Cursor {
         let limit = self
             .end_of(&spot.segment)?
             .map_or(spot.map.len() as u64, |e| e.offset);
+        let limit = spot.readable_end(&*self.shard.ground.device, limit);
         let behind = match spot.resume(limit) {
             Some(behind) => Some(behind),
             // What is wrong there is told to whoever comes there.

@@ -129,6 +129,17 @@ impl Spot {
         matches!(self.read_again(device, 0), Err(Missing::Unreadable(_)))
     }
 
+    /// `end`, or where the file ends by now: to look for batches behind that would miss each page
+    /// of the map.
+    pub(crate) fn readable_end(&self, device: &dyn Device, end: u64) -> u64 {
+        if !self.map.has_faulted() {
+            return end;
+        }
+        let file = device.open(&self.segment.path, Access::Read);
+        let len = file.and_then(|file| file.len());
+        len.map_or(end, |len| len.min(end))
+    }
+
     /// The spot after the batch whose header was found here.
     pub(crate) fn step(&mut self, header: &BatchHeader) {
         self.offset = self.end_of(header);
