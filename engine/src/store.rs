@@ -34,6 +34,8 @@ pub(crate) const STORE_FILE: &str = "STORE";
 const LOCK_FILE: &str = "LOCK";
 /// The directory of the shards.
 pub(crate) const SHARDS_DIR: &str = "shards";
+/// What the directory of a shard that was deleted ends with, until its files are gone.
+const DELETED: &str = "deleted";
 /// Version of the layout of a store.
 pub const STORE_FORMAT: u32 = 1;
 const STORE_MAGIC: u64 = u64::from_le_bytes(*b"MSSTORE1");
@@ -261,11 +263,17 @@ impl Store {
         if !exists(device, &dir) {
             return Err(Error::NoShard { shard: id });
         }
-        remove_tree(device, &dir).map_err(Error::io("deleting the shard", &dir))?;
-        let shards = self.inner.path.join(SHARDS_DIR);
+        // It goes at once, whatever a crash leaves of its files.
+        let io = || Error::io("deleting the shard", &dir);
+        let deleted = dir.with_extension(DELETED);
+        device.rename(&dir, &deleted).map_err(io())?;
         device
-            .sync_dir(&shards)
-            .map_err(Error::io("deleting the shard", &dir))
+            .sync_dir(&self.inner.path.join(SHARDS_DIR))
+            .map_err(io())?;
+        if let Err(error) = remove_tree(device, &deleted) {
+            tracing::warn!(shard = %id, %error, "files of a deleted shard are left; the next open removes them");
+        }
+        Ok(())
     }
 
     /// The shards on the medium, open or not, in no order.
@@ -563,7 +571,19 @@ fn open_store_file(
     let made = device
         .create_dir(&shards)
         .and_then(|()| device.sync_dir(&shards));
-    made.map_err(io("making the shards beside"))
+    made.map_err(io("making the shards beside"))?;
+    for entry in device
+        .list(&shards)
+        .map_err(io("listing the shards beside"))?
+    {
+        let left = shards.join(&entry.name);
+        if left.extension().is_some_and(|end| end == DELETED)
+            && let Err(error) = remove_tree(device, &left)
+        {
+            tracing::warn!(path = %left.display(), %error, "files of a deleted shard are left");
+        }
+    }
+    Ok(())
 }
 
 /// Identity of the store in `path`; `None` when there is none.

@@ -197,9 +197,14 @@ impl Cursor {
         let limit = self
             .end_of(&spot.segment)?
             .map_or(spot.map.len() as u64, |e| e.offset);
+        let limit = spot.readable_end(&*self.shard.ground.device, limit);
         let behind = match spot.resume(limit) {
             Some(behind) => Some(behind),
-            None => self.start_of(spot.segment.ordinal + 1)?,
+            // What is wrong there is told to whoever comes there.
+            None => match self.start_of(spot.segment.ordinal + 1) {
+                Err(Error::Damaged { .. }) => None,
+                next => next?,
+            },
         };
         let behind = behind.filter(|b| b.sequence < self.shard.watermark.get());
         if let Some(behind) = &behind

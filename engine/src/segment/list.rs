@@ -1,8 +1,12 @@
 //! A shard's segments in order. Headers are read and files mapped when first asked for, so that
 //! opening does not cost more where more is stored.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::VecDeque,
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak,
@@ -14,13 +18,30 @@ use super::{SegmentHeader, file_name, header::SEGMENT_HEADER_LEN};
 use crate::{
     error::{Damage, Error},
     index::{Checkpoint, SparseIndex},
-    io::device::{Access, Device, Map},
+    io::device::{Access, Device, File, Map},
     sequence::{SequenceNumber, ShardId},
 };
 
 /// Locks a mutex; a panic elsewhere while it was held does not make its data unusable here.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Why the medium does not give what a file should have, when that is what a failed read says.
+/// `None` when it says that the process lacks something, which may pass.
+pub(crate) fn unreadable(file: &dyn File, error: &io::Error) -> Option<String> {
+    match error.kind() {
+        io::ErrorKind::OutOfMemory
+        | io::ErrorKind::Interrupted
+        | io::ErrorKind::WouldBlock
+        | io::ErrorKind::InvalidInput
+        | io::ErrorKind::Unsupported => None,
+        io::ErrorKind::UnexpectedEof => Some(match file.len() {
+            Ok(len) => format!("the file was cut short: it has {len} bytes"),
+            Err(error) => format!("the file was cut short: {error}"),
+        }),
+        _ => Some(format!("the medium cannot be read here: {error}")),
+    }
 }
 
 /// Where the batches of a segment end.
@@ -138,7 +159,11 @@ impl Segment {
         if len < SEGMENT_HEADER_LEN as u64 {
             return Err(self.damaged(0, 0, "the file is too short for a segment".into()));
         }
-        file.read_at(&mut bytes, 0).map_err(io())?;
+        file.read_at(&mut bytes, 0)
+            .map_err(|error| match unreadable(&*file, &error) {
+                Some(reason) => self.damaged(0, 0, reason),
+                None => io()(error),
+            })?;
         let header = match SegmentHeader::decode(&bytes) {
             Ok(None) => return Ok(None),
             Ok(Some(header)) => header,
@@ -257,7 +282,9 @@ impl MapCache {
         segment: &Arc<Segment>,
     ) -> Result<Arc<dyn Map>, Error> {
         segment.touched.store(true, Ordering::Relaxed);
-        if let Some(map) = lock(&segment.map).as_ref() {
+        // One that has faulted shows zeros for good, whatever the medium would give by now.
+        let good = |map: &&Arc<dyn Map>| !map.has_faulted();
+        if let Some(map) = lock(&segment.map).as_ref().filter(good) {
             return Ok(Arc::clone(map));
         }
         let mapped = device
@@ -266,10 +293,12 @@ impl MapCache {
             .map_err(Error::io("mapping the segment", &segment.path))?;
         {
             let mut own = lock(&segment.map);
-            if let Some(map) = own.as_ref() {
+            if let Some(map) = own.as_ref().filter(good) {
                 return Ok(Arc::clone(map));
             }
-            *own = Some(Arc::clone(&mapped));
+            if own.replace(Arc::clone(&mapped)).is_some() {
+                return Ok(mapped);
+            }
         }
         let mut all = lock(&self.mapped);
         all.push_back(Arc::downgrade(segment));
