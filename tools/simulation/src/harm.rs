@@ -222,14 +222,13 @@ impl Harm {
                 "a write went astray"
             }
             6 => {
-                return None;
-                #[allow(unreachable_code)]
                 let from = BLOCK * (1 + choices.below((end / BLOCK) as u64) as usize);
                 let len = BLOCK * (1 + choices.below(4) as usize);
                 disk.make_unreadable(&path, from as u64, len as u64).ok()?;
                 range = (from, from + len);
                 "blocks cannot be read"
             }
+            7 if last => return None,
             7 => {
                 let byte = choices.below(SEGMENT_HEADER as u64) as usize;
                 let flipped = bytes.get(byte)? ^ (1 << choices.below(8));
