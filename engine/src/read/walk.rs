@@ -73,8 +73,14 @@ impl Spot {
     /// Verifies the batch here as the medium itself shows it: the page cache may be behind
     /// direct writes.
     pub(crate) fn batch_from_medium(&self, device: &dyn Device, from: u64) -> Result<Batch, Error> {
-        let io = || Error::io("reading the segment again", &self.segment.path);
         let broken = |reason| self.segment.damaged(self.offset, self.sequence, reason);
+        let io = || {
+            let io = Error::io("reading the segment again", &self.segment.path);
+            move |error: std::io::Error| match error.kind() {
+                std::io::ErrorKind::UnexpectedEof => broken("the segment file ends here".into()),
+                _ => io(error),
+            }
+        };
         let file = device
             .open(&self.segment.path, Access::Read)
             .map_err(io())?;
