@@ -2,6 +2,7 @@
 //! around it and is told at the very place, with the first number concerned and where to go on.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests too
+#![allow(clippy::single_range_in_vec_init)] // what was read may be one range of numbers
 
 mod support;
 
