@@ -12,6 +12,9 @@ use crate::{
     sequence::JUMP,
 };
 
+/// Most lost headers in a row that are made again one from the other.
+const MOST_IN_A_ROW: u32 = 8;
+
 /// What is known of a segment from the one before it.
 struct Before {
     epoch: u64,
@@ -24,6 +27,11 @@ impl Segment {
     /// belong to this segment. Where the segment before ends is not known from it: an end offset
     /// of 0.
     pub(super) fn remade_header(self: &Arc<Self>, device: &dyn Device) -> Option<SegmentHeader> {
+        self.remade_in_a_row(device, MOST_IN_A_ROW)
+    }
+
+    fn remade_in_a_row(self: &Arc<Self>, device: &dyn Device, most: u32) -> Option<SegmentHeader> {
+        let most = most.checked_sub(1)?;
         let dir = self.path.parent()?;
         let next = self.ordinal.checked_add(1).and_then(|ordinal| {
             let next = Segment::new(self.shard, dir, ordinal);
@@ -31,7 +39,7 @@ impl Segment {
         });
         let before = self.ordinal.checked_sub(1).and_then(|ordinal| {
             let before = Segment::new(self.shard, dir, ordinal);
-            before.look_back(device)
+            before.look_back(device, most)
         });
         let block = next.map_or(device.report().block as u32, |next| next.block);
         let map = device.open(&self.path, Access::Read).ok()?.map().ok()?;
@@ -88,8 +96,11 @@ impl Segment {
         })
     }
 
-    fn look_back(self: Arc<Self>, device: &dyn Device) -> Option<Before> {
-        let header = self.read_header(device).ok()??;
+    fn look_back(self: Arc<Self>, device: &dyn Device, most: u32) -> Option<Before> {
+        let header = match self.read_header(device) {
+            Ok(Some(header)) => header,
+            _ => self.remade_in_a_row(device, most)?,
+        };
         let map = device.open(&self.path, Access::Read).ok()?.map().ok()?;
         let spot = Spot {
             segment: Arc::clone(&self),
