@@ -101,7 +101,8 @@ fn damage(segment: &Known, last: bool, random: &mut Random) -> (String, BTreeSet
         4 => {
             let to = offset + random.below((end - offset) as usize) as u64;
             if to + 1 < std::fs::metadata(path).unwrap().len() {
-                overwrite(path, to, &[0xee]);
+                let byte = std::fs::read(path).unwrap()[to as usize];
+                overwrite(path, to, &[!byte]);
             }
             (format!("byte {to}"), touched(to, to + 1))
         }

@@ -96,11 +96,24 @@ impl Chain {
     }
 
     /// Makes the active segment durable as it is seen, and walks it.
-    pub(super) fn scan(&mut self, ground: &Ground, ceiling: Option<u64>) -> Result<Scan, Error> {
+    /// `segment_bytes` are those of a segment that is made today.
+    pub(super) fn scan(
+        &mut self,
+        ground: &Ground,
+        ceiling: Option<u64>,
+        segment_bytes: u64,
+    ) -> Result<Scan, Error> {
         let scan = Scan::run(ground, &self.active, &self.header, ceiling)?;
         let (len, said) = (scan.file_bytes, self.header.segment_bytes);
-        self.short =
-            (len < said).then(|| format!("the file has {len} bytes, its header says {said}"));
+        let short = match &self.remade {
+            None => len < said,
+            // What its header said is not known.
+            Some(_) => {
+                let odd = !len.is_multiple_of(self.header.block.into());
+                odd || len < said && len != segment_bytes
+            }
+        };
+        self.short = short.then(|| format!("the file has {len} bytes of {said}"));
         // What the scan touched counts as resident until it is unmapped; a reader maps it again.
         ground.maps.unmap(&self.active);
         Ok(scan)

@@ -159,14 +159,14 @@ pub(crate) fn open(
     let spares = tidy(device, dir)?;
     let mut found = Chain::find(ground, id, dir)?;
     check_block(ground, &found.active, &found.header)?;
-    let mut scan = found.scan(ground, ceiling)?;
+    let mut scan = found.scan(ground, ceiling, options.segment_bytes)?;
     let mut void_ahead = Beyond::default();
     if let Some(ahead) = found.ahead {
         void_ahead = scan::look_ahead(ground, id, dir, ahead, &found.header, scan.end.sequence)?;
         if void_ahead.watermark > scan.end.sequence && options.durability == Durability::Durable {
             void_ahead = Beyond::default();
             if found.go_ahead(ground, dir)? {
-                scan = found.scan(ground, ceiling)?;
+                scan = found.scan(ground, ceiling, options.segment_bytes)?;
             }
         }
     }
@@ -208,7 +208,8 @@ pub(crate) fn open(
         if let Some(end) = found.lost_end() {
             // How many records are lost at the end is not known. One is counted, at least, so that
             // whoever reads up to the end is told of it.
-            watermark = watermark.max(end).max(scan.end.sequence.saturating_add(1));
+            let readable = scan.end.sequence.max(scan.beyond.end_sequence);
+            watermark = watermark.max(end).max(readable.saturating_add(1));
         }
         let prepared = Prepared::new(header.segment_bytes, end.offset, end.offset, end.offset);
         let mut log = Log::new(Arc::clone(&segment), header, prepared, end, watermark, true);

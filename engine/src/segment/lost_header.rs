@@ -18,6 +18,7 @@ const MOST_IN_A_ROW: u32 = 8;
 /// What is known of a segment from the one before it.
 struct Before {
     epoch: u64,
+    segment_bytes: u64,
     /// Sequence number after its last record, as far as its batches go on without a hole.
     end: u64,
 }
@@ -50,7 +51,11 @@ impl Segment {
                 shard: self.shard.0,
                 ordinal: self.ordinal,
                 epoch: 0,
-                segment_bytes: map.len() as u64,
+                // It may have been cut short: then it is not as long as the one before.
+                segment_bytes: before
+                    .as_ref()
+                    .map_or(0, |before| before.segment_bytes)
+                    .max(map.len() as u64),
                 base_sequence: 0,
                 watermark: 0,
                 created_ms: 0,
@@ -111,6 +116,7 @@ impl Segment {
         };
         Some(Before {
             epoch: header.epoch,
+            segment_bytes: header.segment_bytes,
             end: end_of_batches(spot, u64::MAX, None).sequence,
         })
     }
