@@ -17,7 +17,7 @@ use support::*;
 
 const RECORDS: u64 = 5000;
 const BYTES: usize = 1000;
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 30;
 
 struct Random(u64);
 
