@@ -56,6 +56,7 @@ pub struct StoreStats {
 
 struct Inner {
     ground: Arc<Ground>,
+    id: u64,
     path: PathBuf,
     options: StoreOptions,
     reaper: Arc<crate::retain::reaper::Control>,
@@ -131,7 +132,7 @@ impl Store {
         };
         let block = device.report().block;
         let environment = &options.environment;
-        open_store_file(&*device, path, block, &*environment.random)?;
+        let id = open_store_file(&*device, path, block, &*environment.random)?;
         let queue = device
             .queue(&lock)
             .map_err(Error::io("starting the writer of", path))?;
@@ -158,6 +159,7 @@ impl Store {
         Ok(Store {
             inner: Arc::new(Inner {
                 ground,
+                id,
                 path: path.to_path_buf(),
                 options: options.clone(),
                 reaper: control,
@@ -167,6 +169,18 @@ impl Store {
                 lock: Mutex::new(Some(lock)),
             }),
         })
+    }
+
+    /// Whether there is a store in `path`: its file, whatever else is missing.
+    #[must_use]
+    pub fn exists(path: impl AsRef<Path>) -> bool {
+        path.as_ref().join(STORE_FILE).exists()
+    }
+
+    /// The random number that tells it from other stores, and stays with it for good.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.inner.id
     }
 
     /// What everything in the store stands on.
@@ -542,19 +556,23 @@ fn check_strangers(device: &dyn Device, path: &Path) -> Result<(), Error> {
 }
 
 /// Reads the file that makes a directory a store, or makes it, with the directory of the shards.
+/// The identity of the store.
 fn open_store_file(
     device: &dyn Device,
     path: &Path,
     block: usize,
     random: &dyn Random,
-) -> Result<(), Error> {
+) -> Result<u64, Error> {
     let file_path = path.join(STORE_FILE);
     let io = |doing| Error::io(doing, &file_path);
-    if read_store_file(device, path)?.is_none() {
+    let mut found = read_store_file(device, path)?;
+    if found.is_none() {
+        let id = random.next_u64();
+        found = Some(id);
         let mut bytes = vec![0; block];
         bytes[0..8].copy_from_slice(&STORE_MAGIC.to_le_bytes());
         bytes[8..12].copy_from_slice(&STORE_FORMAT.to_le_bytes());
-        bytes[16..24].copy_from_slice(&random.next_u64().to_le_bytes());
+        bytes[16..24].copy_from_slice(&id.to_le_bytes());
         let crc = crc32c(&bytes[..24]);
         bytes[24..28].copy_from_slice(&crc.to_le_bytes());
         let partial = path.join("STORE.partial");
@@ -583,7 +601,7 @@ fn open_store_file(
             tracing::warn!(path = %left.display(), %error, "files of a deleted shard are left");
         }
     }
-    Ok(())
+    Ok(found.unwrap_or_default())
 }
 
 /// Identity of the store in `path`; `None` when there is none.

@@ -49,6 +49,7 @@ pub(crate) struct Beyond {
 #[derive(Debug)]
 pub(crate) struct Scan {
     pub file: PathBuf,
+    pub file_bytes: u64,
     /// After the last batch that verifies with all before it.
     pub end: SegmentEnd,
     /// The highest watermark in any header of the segment.
@@ -97,6 +98,7 @@ impl Scan {
         };
         let mut scan = Scan {
             file: segment.path.clone(),
+            file_bytes: first.map.len() as u64,
             end: SegmentEnd {
                 offset: first.offset,
                 sequence: first.sequence,

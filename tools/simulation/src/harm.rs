@@ -228,7 +228,6 @@ impl Harm {
                 range = (from, from + len);
                 "blocks cannot be read"
             }
-            7 if last => return None,
             7 => {
                 let byte = choices.below(SEGMENT_HEADER as u64) as usize;
                 let flipped = bytes.get(byte)? ^ (1 << choices.below(8));
