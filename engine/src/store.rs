@@ -434,6 +434,9 @@ impl Inner {
         }
         shards.insert(id, Arc::clone(&core));
         drop(shards);
+        if !lock(&core.sealed).is_empty() {
+            core.call_reaper();
+        }
         if core.needs_stamp() {
             // What was found is to be guarded like what will be written.
             core.stamp_due.store(true, Ordering::Release);

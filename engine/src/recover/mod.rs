@@ -32,6 +32,10 @@ use chain::Chain;
 use scan::{Beyond, Scan};
 use verdict::Verdict;
 
+/// How many segments are looked through for what producers have sent, where no index has it. Those
+/// of sealed segments are written as soon as they are sealed.
+const SEGMENTS_BACK: usize = 4;
+
 /// What recovery found when a shard was opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OpenReport {
@@ -218,6 +222,7 @@ pub(crate) fn open(
         let mut stage = Stage::new(id, watermark, end.last_time_ms, batch_limit);
         stage.condition = Condition::ReadOnly(Arc::new(damage));
         return Ok(Recovered {
+            sealed: None,
             report,
             segments: SegmentList::new(found.all()),
             log,
@@ -303,6 +308,7 @@ pub(crate) fn open(
     let mut stage = Stage::new(id, end.sequence, end.last_time_ms, batch_limit);
     stage.producers = producers;
     Ok(Recovered {
+        sealed: (trim || jump).then_some(segment),
         report,
         segments: SegmentList::new(segments),
         log,
@@ -329,35 +335,45 @@ fn check_block(ground: &Ground, segment: &Segment, header: &SegmentHeader) -> Re
     })
 }
 
-/// What the shard remembers of its producers: from the checkpoint and what was scanned after it;
-/// where the active segment has no checkpoint, from the segment before as well.
+/// What the shard remembers of its producers: from the last checkpoint and what came after it,
+/// as a rule in the active segment or the one before.
 fn remembered(
     ground: &Ground,
     sealed: &[Arc<Segment>],
     header: &SegmentHeader,
     scan: &Scan,
 ) -> Result<Producers, Error> {
-    let mut producers = scan.checkpointed.clone().unwrap_or_default();
-    if scan.checkpointed.is_none()
-        && let Some(last) = sealed.last()
-    {
-        let device = &*ground.device;
-        let dir = last.path.parent().unwrap_or(Path::new("."));
-        let checkpoint = Checkpoint::load(device, dir, last.ordinal, header.previous_epoch);
+    let device = &*ground.device;
+    let mut base = scan.checkpointed.clone();
+    // What comes after the base, the newest segment first.
+    let mut after = Vec::new();
+    let mut next = *header;
+    for segment in sealed.iter().rev().take(SEGMENTS_BACK) {
+        if base.is_some() {
+            break;
+        }
+        let dir = segment.path.parent().unwrap_or(Path::new("."));
+        let checkpoint = Checkpoint::load(device, dir, segment.ordinal, next.previous_epoch);
         let whole = checkpoint
             .as_ref()
-            .is_some_and(|c| c.end_sequence == header.previous_end_sequence);
-        producers = checkpoint.map(|c| c.producers).unwrap_or_default();
-        if !whole {
-            let end = header.previous_end_offset;
-            let puts = match last.header(device) {
-                Ok(before) => Scan::puts_in(ground, last, &before, end)?,
-                // Readers are told; its puts are forgotten with it.
-                Err(Error::Damaged { .. }) => Vec::new(),
-                Err(error) => return Err(error),
-            };
-            puts.into_iter().for_each(|put| producers.note(put));
+            .is_some_and(|c| c.end_sequence == next.previous_end_sequence);
+        base = checkpoint.map(|c| c.producers);
+        if whole {
+            break;
         }
+        let before = match segment.header(device) {
+            Ok(before) => before,
+            // Readers are told; its puts are forgotten with it.
+            Err(Error::Damaged { .. }) => break,
+            Err(error) => return Err(error),
+        };
+        let end = next.previous_end_offset;
+        after.push(Scan::puts_in(ground, segment, &before, end)?);
+        next = before;
+    }
+    let mut producers = base.unwrap_or_default();
+    for put in after.into_iter().rev().flatten() {
+        producers.note(put);
     }
     producers.roll_back(scan.end.sequence);
     for put in &scan.puts {

@@ -144,13 +144,18 @@ impl Scan {
             sequence: header.base_sequence,
         };
         let mut puts = Vec::new();
-        while spot.offset < end
-            && let Found::Batch(found) = spot.look()
-        {
-            if let Ok(batch) = spot.batch(found, 0) {
-                puts_of(&batch, |put| puts.push(put));
+        while spot.offset < end {
+            if let Found::Batch(found) = spot.look() {
+                if let Ok(batch) = spot.batch(found, 0) {
+                    puts_of(&batch, |put| puts.push(put));
+                }
+                spot.step(&found);
+            } else {
+                let Some(behind) = spot.resume(end) else {
+                    break;
+                };
+                spot = behind;
             }
-            spot.step(&found);
         }
         Ok(puts)
     }

@@ -104,6 +104,8 @@ impl std::fmt::Debug for ShardCore {
 
 /// What recovery found out, from which a shard is made.
 pub(crate) struct Recovered {
+    /// The segment that was ended, when a new one was begun.
+    pub sealed: Option<Arc<Segment>>,
     pub report: OpenReport,
     pub segments: SegmentList,
     pub log: Log,
@@ -150,7 +152,7 @@ impl ShardCore {
             preparing: Mutex::new(()),
             reaping: Mutex::new(()),
             retired: AtomicBool::new(false),
-            sealed: Mutex::new(Vec::new()),
+            sealed: Mutex::new(recovered.sealed.into_iter().collect()),
             batch_limit,
         }
     }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,6 +21,7 @@ use crate::{
     harm::Harm,
     model::{Attempt, Ending, Existence, Model, NOWHERE, Outcome},
     payload::IDENTITY,
+    weather::Climate,
     world::{PREPARER, REAPER, WRITER, World, lock},
 };
 
@@ -34,6 +38,8 @@ pub(crate) struct Caller {
     store: Mutex<Option<Store>>,
     shards: Mutex<BTreeMap<u64, Shard>>,
     waiting: Mutex<Vec<Waiting>>,
+    /// Whether the reaper would wait for what the caller does.
+    alone: AtomicBool,
 }
 
 /// How an append is made.
@@ -53,6 +59,7 @@ impl Caller {
             store: Mutex::default(),
             shards: Mutex::default(),
             waiting: Mutex::default(),
+            alone: AtomicBool::new(false),
         })
     }
 
@@ -71,17 +78,30 @@ impl Caller {
         lock(&self.store).take();
     }
 
+    /// Does something during which the reaper does not run.
+    pub(crate) fn alone<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.alone.store(true, Ordering::Relaxed);
+        let result = work();
+        self.alone.store(false, Ordering::Relaxed);
+        result
+    }
+
     /// Runs while somebody else is between two operations.
     pub(crate) fn interrupt(&self) {
         match self.world.pick(8) {
             0..=3 => drop(self.world.turn(WRITER)),
             4 => drop(self.world.turn(PREPARER)),
-            5 => drop(self.world.turn(REAPER)),
+            5 if !self.alone.load(Ordering::Relaxed) => drop(self.world.turn(REAPER)),
             _ => {
                 // What comes of it is seen by the next poll.
                 let _ = self.append(false);
             }
         }
+    }
+
+    /// Whether what cannot be read now may be read another time.
+    fn reads_fail(&self) -> bool {
+        self.world.with_weather(|weather| weather.climate() == Climate::Errors)
     }
 
     fn some_shard(&self) -> Option<(u64, Shard)> {
@@ -378,11 +398,7 @@ impl Caller {
         let harm = past.harm(model.durable, Harm::unknown);
         // While faults come and go, what cannot be read is not lost.
         let errors = !found.gaps.is_empty() && harm.is_none();
-        if errors
-            && self
-                .world
-                .with_weather(|w| w.climate() == crate::weather::Climate::Errors)
-        {
+        if errors && self.reads_fail() {
             return Ok(());
         }
         model
@@ -394,7 +410,7 @@ impl Caller {
         let store = lock(&self.store).clone();
         if let Some(store) = store {
             // What fails now is tried again by the reaper.
-            let _ = store.reap();
+            let _ = self.alone(|| store.reap());
         }
         Ok(())
     }
@@ -413,7 +429,7 @@ impl Caller {
         }
         self.world
             .tell(|| format!("trim shard {id} before {before}"));
-        let _ = shard.trim(SequenceNumber(before));
+        let _ = self.alone(|| shard.trim(SequenceNumber(before)));
         Ok(())
     }
 
@@ -448,6 +464,9 @@ impl Caller {
                     return Ok(());
                 }
                 let found = found.map_err(|what| format!("shard {id}, reopened: {what}"))?;
+                if !found.gaps.is_empty() && self.reads_fail() {
+                    return Ok(());
+                }
                 let past = self.world.with_weather(|weather| weather.past);
                 let mut model = lock(&self.model);
                 let Some(model) = model.shards.get_mut(&id) else {

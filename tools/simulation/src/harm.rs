@@ -109,6 +109,8 @@ impl Layout {
 pub(crate) struct Harm {
     pub(crate) what: String,
     file: PathBuf,
+    /// Bytes of it that were hit, from and to.
+    range: (usize, usize),
     /// Numbers, from and to, of the batches that were hit.
     hit: Vec<(u64, u64)>,
     /// The highest number that anything that is left vouches for.
@@ -126,11 +128,9 @@ impl Harm {
         }
         let from = gap.sequence.0;
         let to = gap.resume.map_or(u64::MAX, |resume| resume.0);
-        gap.file == self.file
-            && self
-                .hit
-                .iter()
-                .any(|(first, end)| from < *end && *first < to || from == *first)
+        let at = (self.range.0..self.range.1).contains(&(gap.offset as usize));
+        let numbers = |(first, end): &(u64, u64)| from < *end && *first < to || from == *first;
+        gap.file == self.file && (at || self.hit.iter().any(numbers))
     }
 
     /// A report may cover no more than what was hit.
@@ -159,6 +159,7 @@ impl Harm {
         Harm {
             what: "writes were dropped or went astray".into(),
             file: PathBuf::new(),
+            range: (0, 0),
             hit: Vec::new(),
             vouched: 0,
             anything: true,
@@ -287,6 +288,7 @@ impl Harm {
                 layouts.len()
             ),
             file: path,
+            range,
             hit,
             vouched,
             anything: false,

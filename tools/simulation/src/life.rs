@@ -276,15 +276,27 @@ impl Life {
                 Ok(_) if existence == Existence::Ended => {
                     return Err(format!("shard {id} was deleted, and is there"));
                 }
-                Ok(shard) => {
+                Ok(mut shard) => {
                     if let Some(model) = lock(&self.model).shards.get_mut(&id) {
                         model.existence = Existence::Made;
                     }
                     // What is judged is what is there, not whether it can be read just now.
                     let calm =
                         world.with_weather(|weather| std::mem::replace(&mut weather.calm, true));
-                    let found = Found::read(&shard, Position::Oldest);
+                    let mut found = Found::read(&shard, Position::Oldest);
                     world.with_weather(|weather| weather.calm = calm);
+                    let unreadable = found.as_ref().is_ok_and(|found| !found.gaps.is_empty());
+                    if unreadable && self.may_fail(world) && !world.is_dead() {
+                        // What could not be read just now can be read when it is opened again.
+                        world.with_weather(Weather::clear);
+                        world.tell(|| format!("open shard {id} again"));
+                        match store.reopen_shard(ShardId(id)) {
+                            Ok(reopened) => shard = reopened,
+                            Err(_) if world.is_dead() => return Ok(()),
+                            Err(error) => return Err(format!("shard {id} does not open again: {error}")),
+                        }
+                        found = Found::read(&shard, Position::Oldest);
+                    }
                     if world.is_dead() {
                         return Ok(());
                     }
@@ -411,8 +423,8 @@ impl Life {
             world.tell(|| "close".into());
             let weather = world.with_weather(|weather| weather.clone());
             world.with_weather(Weather::clear);
-            store
-                .close()
+            caller
+                .alone(|| store.close())
                 .map_err(|e| format!("the store does not close: {e}"))?;
             caller.poll()?;
             world.with_weather(|now| *now = weather);

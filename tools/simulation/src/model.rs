@@ -162,11 +162,10 @@ impl ShardModel {
             age.is_some_and(|age| attempt.time_ms.saturating_add(age.as_millis() as u64) < now_ms);
         // At most: each in a batch and a block of its own, with as much again in stamps.
         let most = |a: &Attempt| u64::from(a.count) * u64::from(a.len + 64) + 3 * 4096;
-        let behind = self
-            .attempts
-            .iter()
-            .filter(|a| a.first >= attempt.first && a.first != NOWHERE);
-        let much = bytes.is_some_and(|cap| behind.map(most).sum::<u64>() > cap);
+        // Whole segments go: what counts is all that was kept until then.
+        let kept = |a: &&Attempt| a.end() > self.oldest_seen && a.first != NOWHERE;
+        let kept = self.attempts.iter().filter(kept);
+        let much = bytes.is_some_and(|cap| kept.map(most).sum::<u64>() > cap);
         old || much
     }
 

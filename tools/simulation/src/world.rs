@@ -234,7 +234,10 @@ impl Nature for World {
                     path.display()
                 ));
             }
-            let others = inner.depth == 0 && inner.choices.once_in(self.interleaving);
+            // The shard is locked while a write goes to the queue: nobody else gets at it.
+            let others = inner.depth == 0
+                && action != Action::Submit
+                && inner.choices.once_in(self.interleaving);
             (fate, others)
         };
         if self.is_dead() {
