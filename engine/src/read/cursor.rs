@@ -148,6 +148,11 @@ impl Cursor {
                 }
                 // Numbers may have been skipped between segments.
                 self.next = self.next.max(spot.sequence);
+                if self.next >= self.shard.watermark.get() {
+                    // Behind a jump there may be nothing yet.
+                    self.spot = Some(spot);
+                    return Ok(None);
+                }
                 continue;
             }
             match self.read(&spot)? {
