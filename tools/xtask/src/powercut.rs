@@ -123,6 +123,8 @@ impl Bug {
 
 /// After so many failures the rest would say nothing new.
 const MOST_FAILURES: usize = 5;
+/// How many show that a bug is found.
+const PROOF: usize = 1;
 
 /// A point that is to be judged.
 struct Task {
@@ -250,7 +252,8 @@ impl Judging<'_> {
             drop(receiver);
             let mut made = Ok(());
             for (at, number) in points {
-                if self.failed().len() >= MOST_FAILURES {
+                let enough = self.arguments.bug.map_or(MOST_FAILURES, |_| PROOF);
+                if self.failed().len() >= enough {
                     break;
                 }
                 made = self.prepare(&mut cutter, at, number).and_then(|job| {
@@ -347,7 +350,7 @@ impl Judging<'_> {
         match (self.arguments.bug, failed.first()) {
             (Some(bug), Some(point)) => {
                 let bug = bug.name();
-                println!("powercut: {bug} was found, first at point {point} of {done}");
+                println!("powercut: {bug} was found, after {done} points, at point {point}");
                 Ok(())
             }
             (Some(bug), None) => Err(Failure::Wrong(format!(
