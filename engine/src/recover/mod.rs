@@ -100,12 +100,14 @@ fn begin_segment(ground: &Ground, dir: &Path, header: &SegmentHeader) -> Result<
     let path = dir.join(file_name::segment(header.ordinal));
     let block = header.block as usize;
     let made = (|| {
-        let file = make_file(&*ground.device, &path, header.segment_bytes)?;
+        let partial = dir.join(file_name::partial_segment(header.ordinal));
+        let file = make_file(&*ground.device, &partial, header.segment_bytes)?;
         file.allocate(0, block as u64)?;
         let mut bytes = vec![0; block];
         header.encode(&mut bytes);
         file.write_durable_at(&bytes, 0)?;
         file.sync()?;
+        ground.device.rename(&partial, &path)?;
         ground.device.sync_dir(dir)
     })();
     made.map_err(Error::io("beginning the segment", path))
