@@ -158,3 +158,19 @@ fn back_pressure_is_a_value_and_what_was_taken_is_written() {
         "{too_large:?}"
     );
 }
+
+#[test]
+fn a_segment_has_its_name_only_once_it_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let (options, faults) = faulty_options(dir.path());
+    let store = Store::open(dir.path(), options).unwrap();
+    faults.full.store(true, Ordering::SeqCst);
+    store.create_shard(SHARD, small_segments()).unwrap_err();
+    // A name that is durable before the length would be a file that was cut short.
+    assert_eq!(files(dir.path(), "seg"), Vec::<std::path::PathBuf>::new());
+    let unmade = store.open_shard(SHARD, small_segments());
+    assert!(matches!(unmade, Err(Error::NoShard { .. })), "{unmade:?}");
+    faults.full.store(false, Ordering::SeqCst);
+    let shard = store.create_shard(SHARD, small_segments()).unwrap();
+    append(&shard, 0..10, 1000);
+}

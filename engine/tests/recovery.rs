@@ -251,7 +251,14 @@ fn a_written_shard_jumps_after_a_crash() {
     let store = open(copy.path());
     let shard = store.open_shard(SHARD, options).unwrap();
     assert!(shard.status().opened.jumped);
+    let mut cursor = shard.read(Position::Oldest).unwrap();
+    let mut read = 0;
+    while let Some(batch) = cursor.next_batch().unwrap() {
+        read += batch.records().count();
+    }
+    assert_eq!((read, cursor.position()), (5, shard.end()));
     append(&shard, 5..6, 100);
+    assert_eq!(cursor.next_batch().unwrap().unwrap().first().0, 1 << 32 | 5);
     let records = read_from(&shard, Position::Oldest);
     let numbers: Vec<u64> = records.iter().map(|(s, _)| s.0).collect();
     assert_eq!(numbers, [0, 1, 2, 3, 4, (1 << 32) + 5]);

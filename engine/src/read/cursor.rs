@@ -153,6 +153,8 @@ impl Cursor {
                 // Numbers may have been skipped between segments, and nothing come since.
                 self.next = self.next.max(spot.sequence);
                 if self.next >= self.shard.watermark.get() {
+                    // Behind a jump there may be nothing yet.
+                    self.spot = Some(spot);
                     return Ok(None);
                 }
                 continue;

@@ -5,6 +5,7 @@
 //! - [`fuzz`] and [`seeds`]: the fuzz targets and their committed corpora.
 //! - [`mod@bench`]: the measuring harness, built as it is shipped.
 //! - [`counts`]: instructions of the hot paths, beside a committed baseline.
+//! - [`powercut`]: the engine under a real kernel whose power is cut.
 //! - [`roundtrip`]: real text through a server and back, undisturbed and killed.
 
 // A command-line program speaks on its standard output.
@@ -15,6 +16,7 @@ mod ci;
 mod counts;
 mod failure;
 mod fuzz;
+mod powercut;
 mod roundtrip;
 mod seeds;
 mod tidy;
@@ -49,6 +51,8 @@ enum Command {
     FuzzSeeds,
     /// Put real text into a server line by line, get it back, and compare
     Roundtrip(roundtrip::Arguments),
+    /// Cut the power of a virtual machine in which the engine writes, and recover (needs root and qemu)
+    Powercut(powercut::Arguments),
     /// Count the instructions of the hot paths, and compare them with the baseline (needs valgrind)
     Counts(counts::Arguments),
     /// Measure: limits, engine, tcp, growth. Arguments go to the harness (try `bench -- --help`)
@@ -65,6 +69,7 @@ fn main() -> ExitCode {
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::FuzzSeeds => seeds::run(),
         Command::Roundtrip(arguments) => roundtrip::run(&arguments),
+        Command::Powercut(arguments) => powercut::run(&arguments),
         Command::Counts(arguments) => counts::run(&arguments),
         Command::Bench { arguments } => bench::run(&arguments),
     };

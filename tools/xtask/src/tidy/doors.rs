@@ -73,6 +73,13 @@ const DOORS: &[Door] = &[
         never: &["redb"],
     },
     Door {
+        // What runs inside the virtual machine of `cargo xtask powercut`, and judges its disks.
+        package: "millstream-powercut",
+        may_use: &["millstream-engine"],
+        tests_may_use: &[],
+        never: ASYNC_AND_NETWORK,
+    },
+    Door {
         package: "xtask",
         may_use: &["millstream-format", "millstream-wire"],
         tests_may_use: &[],
