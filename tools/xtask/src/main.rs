@@ -6,6 +6,7 @@
 //! - [`mod@bench`]: the measuring harness, built as it is shipped.
 //! - [`counts`]: instructions of the hot paths, beside a committed baseline.
 //! - [`roundtrip`]: real text through a server and back, undisturbed and killed.
+//! - [`torture`]: the server killed at random moments under load, beside an oracle.
 
 // A command-line program speaks on its standard output.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -18,6 +19,7 @@ mod fuzz;
 mod roundtrip;
 mod seeds;
 mod tidy;
+mod torture;
 mod workspace;
 
 use std::process::ExitCode;
@@ -49,6 +51,13 @@ enum Command {
     FuzzSeeds,
     /// Put real text into a server line by line, get it back, and compare
     Roundtrip(roundtrip::Arguments),
+    /// Kill the server at random moments under load: nothing is lost, twice or in another place
+    ///
+    /// Arguments go to the program that does it (try `torture -- --help`).
+    Torture {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Count the instructions of the hot paths, and compare them with the baseline (needs valgrind)
     Counts(counts::Arguments),
     /// Measure: limits, engine, tcp, growth. Arguments go to the harness (try `bench -- --help`)
@@ -65,6 +74,7 @@ fn main() -> ExitCode {
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::FuzzSeeds => seeds::run(),
         Command::Roundtrip(arguments) => roundtrip::run(&arguments),
+        Command::Torture { arguments } => torture::run(&arguments),
         Command::Counts(arguments) => counts::run(&arguments),
         Command::Bench { arguments } => bench::run(&arguments),
     };
