@@ -385,36 +385,64 @@ fn gap_in(id: ShardId, dir: &Path, ordinals: &mut Vec<u64>) -> Option<Damage> {
     Some(lost_header(&missing, "the segment file is missing"))
 }
 
-/// What the shard remembers of its producers: from the checkpoint and what was scanned after it;
-/// where the active segment has no checkpoint, from the segment before as well.
+/// What the shard remembers of its producers: from the checkpoint of the active segment, or those
+/// of the segments before it, and what was scanned after that.
 fn remembered(
     ground: &Ground,
     sealed: &[Arc<Segment>],
     header: &SegmentHeader,
     scan: &Scan,
 ) -> Result<Producers, Error> {
-    let mut producers = scan.checkpointed.clone().unwrap_or_default();
-    if scan.checkpointed.is_none()
-        && let Some(last) = sealed.last()
-    {
-        let device = &*ground.device;
-        let before = last.header(device)?;
-        let dir = last.path.parent().unwrap_or(Path::new("."));
-        let checkpoint = Checkpoint::load(device, dir, last.ordinal, before.epoch);
-        let whole = checkpoint
-            .as_ref()
-            .is_some_and(|c| c.end_sequence == header.previous_end_sequence);
-        producers = checkpoint.map(|c| c.producers).unwrap_or_default();
-        if !whole {
-            let end = header.previous_end_offset;
-            for put in Scan::puts_in(ground, last, &before, end)? {
-                producers.note(put);
-            }
-        }
-    }
+    let mut producers = match &scan.checkpointed {
+        Some(producers) => producers.clone(),
+        None => remembered_before(ground, sealed, header)?,
+    };
     producers.roll_back(scan.end.sequence);
     for put in &scan.puts {
         producers.note(*put);
+    }
+    Ok(producers)
+}
+
+/// What was remembered when the segment of `next` was begun. Segments can be sealed faster than
+/// their checkpoints are written, and one that recovery ends has none: the walk goes back to the
+/// last that there is.
+fn remembered_before(
+    ground: &Ground,
+    sealed: &[Arc<Segment>],
+    next: &SegmentHeader,
+) -> Result<Producers, Error> {
+    let device = &*ground.device;
+    let mut producers = Producers::default();
+    let mut behind = Vec::new();
+    let mut next = *next;
+    for segment in sealed.iter().rev() {
+        let header = match segment.header(device) {
+            Ok(header) => header,
+            // Whoever reads it is told; what it says of producers is not known.
+            Err(Error::Damaged { .. }) => break,
+            Err(error) => return Err(error),
+        };
+        let dir = segment.path.parent().unwrap_or(Path::new("."));
+        let checkpoint = Checkpoint::load(device, dir, segment.ordinal, header.epoch);
+        let whole = checkpoint
+            .as_ref()
+            .is_some_and(|c| c.end_sequence == next.previous_end_sequence);
+        if !whole {
+            // A header that was lost and made again does not say it: then as far as batches go.
+            let end = Some(next.previous_end_offset).filter(|end| *end > 0);
+            behind.push((segment, header, end.unwrap_or(u64::MAX)));
+        }
+        if let Some(checkpoint) = checkpoint {
+            producers = checkpoint.producers;
+            break;
+        }
+        next = header;
+    }
+    for (segment, header, end) in behind.iter().rev() {
+        for put in Scan::puts_in(ground, segment, header, *end)? {
+            producers.note(put);
+        }
     }
     Ok(producers)
 }
