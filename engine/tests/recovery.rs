@@ -295,3 +295,31 @@ fn a_retry_after_a_crash_is_written_once() {
     assert!(!next.duplicate && next.first.0 == 3);
     assert_eq!(read_from(&shard, Position::Oldest).len(), 4);
 }
+
+#[test]
+fn a_producer_is_remembered_over_segments_whose_indexes_were_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let shard = store.create_shard(SHARD, small_segments()).unwrap();
+    let record = [Record::new("k", b"once")];
+    let put = |shard: &millstream_engine::Shard, number| {
+        let ticket = shard.try_append_from(99, number, &record).unwrap();
+        ticket.wait().unwrap()
+    };
+    assert_eq!(put(&shard, 0).first.0, 0);
+    for i in 1..16 {
+        append(&shard, i..i + 1, 200 << 10);
+    }
+    assert!(files(dir.path(), "seg").len() >= 4);
+    // As a kill leaves it before the others are written.
+    for kept in [1, 0] {
+        let copy = crash(dir.path());
+        for index in files(copy.path(), "idx").iter().skip(kept) {
+            std::fs::remove_file(index).unwrap();
+        }
+        let (_store, shard) = reopen(copy.path());
+        let again = put(&shard, 0);
+        assert!(again.duplicate && again.first.0 == 0, "{kept} indexes kept");
+        assert!(!put(&shard, 1).duplicate);
+    }
+}

@@ -32,10 +32,6 @@ use chain::Chain;
 use scan::{Beyond, Scan};
 use verdict::Verdict;
 
-/// How many segments are looked through for what producers have sent, where no index has it. Those
-/// of sealed segments are written as soon as they are sealed.
-const SEGMENTS_BACK: usize = 4;
-
 /// What recovery found when a shard was opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OpenReport {
@@ -335,49 +331,64 @@ fn check_block(ground: &Ground, segment: &Segment, header: &SegmentHeader) -> Re
     })
 }
 
-/// What the shard remembers of its producers: from the last checkpoint and what came after it,
-/// as a rule in the active segment or the one before.
+/// What the shard remembers of its producers: from the checkpoint of the active segment, or those
+/// of the segments before it, and what was scanned after that.
 fn remembered(
     ground: &Ground,
     sealed: &[Arc<Segment>],
     header: &SegmentHeader,
     scan: &Scan,
 ) -> Result<Producers, Error> {
-    let device = &*ground.device;
-    let mut base = scan.checkpointed.clone();
-    // What comes after the base, the newest segment first.
-    let mut after = Vec::new();
-    let mut next = *header;
-    for segment in sealed.iter().rev().take(SEGMENTS_BACK) {
-        if base.is_some() {
-            break;
-        }
-        let dir = segment.path.parent().unwrap_or(Path::new("."));
-        let checkpoint = Checkpoint::load(device, dir, segment.ordinal, next.previous_epoch);
-        let whole = checkpoint
-            .as_ref()
-            .is_some_and(|c| c.end_sequence == next.previous_end_sequence);
-        base = checkpoint.map(|c| c.producers);
-        if whole {
-            break;
-        }
-        let before = match segment.header(device) {
-            Ok(before) => before,
-            // Readers are told; its puts are forgotten with it.
-            Err(Error::Damaged { .. }) => break,
-            Err(error) => return Err(error),
-        };
-        let end = next.previous_end_offset;
-        after.push(Scan::puts_in(ground, segment, &before, end)?);
-        next = before;
-    }
-    let mut producers = base.unwrap_or_default();
-    for put in after.into_iter().rev().flatten() {
-        producers.note(put);
-    }
+    let mut producers = match &scan.checkpointed {
+        Some(producers) => producers.clone(),
+        None => remembered_before(ground, sealed, header)?,
+    };
     producers.roll_back(scan.end.sequence);
     for put in &scan.puts {
         producers.note(*put);
+    }
+    Ok(producers)
+}
+
+/// What was remembered when the segment of `next` was begun. Segments can be sealed faster than
+/// their checkpoints are written, and one that recovery ends has none: the walk goes back to the
+/// last that there is.
+fn remembered_before(
+    ground: &Ground,
+    sealed: &[Arc<Segment>],
+    next: &SegmentHeader,
+) -> Result<Producers, Error> {
+    let device = &*ground.device;
+    let mut producers = Producers::default();
+    let mut behind = Vec::new();
+    let mut next = *next;
+    for segment in sealed.iter().rev() {
+        let header = match segment.header(device) {
+            Ok(header) => header,
+            // Whoever reads it is told; what it says of producers is not known.
+            Err(Error::Damaged { .. }) => break,
+            Err(error) => return Err(error),
+        };
+        let dir = segment.path.parent().unwrap_or(Path::new("."));
+        let checkpoint = Checkpoint::load(device, dir, segment.ordinal, header.epoch);
+        let whole = checkpoint
+            .as_ref()
+            .is_some_and(|c| c.end_sequence == next.previous_end_sequence);
+        if !whole {
+            // A header that was lost and made again does not say it: then as far as batches go.
+            let end = Some(next.previous_end_offset).filter(|end| *end > 0);
+            behind.push((segment, header, end.unwrap_or(u64::MAX)));
+        }
+        if let Some(checkpoint) = checkpoint {
+            producers = checkpoint.producers;
+            break;
+        }
+        next = header;
+    }
+    for (segment, header, end) in behind.iter().rev() {
+        for put in Scan::puts_in(ground, segment, header, *end)? {
+            producers.note(put);
+        }
     }
     Ok(producers)
 }

@@ -6,6 +6,9 @@ use crate::{error::Error, sequence::ShardId};
 
 /// Puts remembered of one producer: a producer may have this many unanswered at a shard.
 pub const RECENT_PUTS: usize = 32;
+/// Puts held of one producer. All that are unanswered may be in flight, and be gone after a crash or
+/// be taken back: as many that are durable are held beside them, or the producer would be unknown.
+const HELD_PUTS: usize = 2 * RECENT_PUTS;
 /// Producers remembered by one shard; the one unheard of for longest is forgotten first.
 pub const RECENT_PRODUCERS: usize = 1024;
 
@@ -116,7 +119,7 @@ impl Producers {
         {
             return;
         }
-        if producer.puts.len() == RECENT_PUTS {
+        if producer.puts.len() == HELD_PUTS {
             producer.puts.pop_front();
         }
         producer.puts.push_back(put);

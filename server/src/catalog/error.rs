@@ -78,6 +78,19 @@ pub enum CatalogError {
 }
 
 impl CatalogError {
+    /// Whether the medium was full; nothing was changed then.
+    pub(crate) fn is_no_space(&self) -> bool {
+        let source = match self {
+            CatalogError::Io { source, .. } => source,
+            CatalogError::Database { source, .. } => match &**source {
+                redb::Error::Io(source) => source,
+                _ => return false,
+            },
+            _ => return false,
+        };
+        source.kind() == io::ErrorKind::StorageFull
+    }
+
     pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CatalogError {
         let path = path.to_owned();
         move |source| CatalogError::Io {

@@ -41,6 +41,7 @@ fn code(context: &Context, error: &ServiceError) -> (ErrorCode, u64) {
         }
         ServiceError::BatchInvalid { .. } => ErrorCode::BatchInvalid,
         ServiceError::Batch(error) => return of_format(error),
+        ServiceError::NoSpace { .. } => ErrorCode::NoSpace,
         ServiceError::ShuttingDown => ErrorCode::ShuttingDown,
         ServiceError::FrameLimit { limit, .. } => return (ErrorCode::FrameTooLarge, *limit as u64),
         ServiceError::Engine(error) => return of_engine(context, error),

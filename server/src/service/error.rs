@@ -1,6 +1,6 @@
 //! Why a verb was not done. Fronts turn these into what their clients understand.
 
-use std::sync::Arc;
+use std::{fmt, io::ErrorKind, sync::Arc};
 
 use millstream_engine::{Error as EngineError, format::FormatError};
 use thiserror::Error;
@@ -68,6 +68,8 @@ pub(crate) enum ServiceError {
     Batch(FormatError),
     #[error("no room for more until writes complete; wait and try again")]
     Overloaded,
+    #[error("no space left on the medium ({reason}); free some, and try again")]
+    NoSpace { reason: Arc<str> },
     #[error("the server is shutting down; connect again to go on")]
     ShuttingDown,
     #[error(
@@ -84,11 +86,20 @@ pub(crate) enum ServiceError {
     TaskFailed,
 }
 
+impl ServiceError {
+    fn no_space(error: &dyn fmt::Display) -> ServiceError {
+        ServiceError::NoSpace {
+            reason: error.to_string().into(),
+        }
+    }
+}
+
 impl From<CatalogError> for ServiceError {
     fn from(error: CatalogError) -> ServiceError {
         match error {
             CatalogError::StreamExists { name } => ServiceError::StreamExists { name },
             CatalogError::NoStream { name } => ServiceError::NoSuchStream { name },
+            full if full.is_no_space() => ServiceError::no_space(&full),
             other => ServiceError::Catalog(Arc::new(other)),
         }
     }
@@ -105,6 +116,9 @@ impl From<EngineError> for ServiceError {
         match error {
             EngineError::Full { .. } => ServiceError::Overloaded,
             EngineError::Format(error) => ServiceError::Batch(error),
+            EngineError::Io { ref source, .. } if source.kind() == ErrorKind::StorageFull => {
+                ServiceError::no_space(&error)
+            }
             other => ServiceError::Engine(other),
         }
     }

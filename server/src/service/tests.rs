@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    catalog::{NewStream, StreamStatus},
+    catalog::{CatalogError, NewStream, StreamStatus},
     error::ServerError,
     shutdown,
 };
@@ -162,13 +162,30 @@ async fn a_stream_for_which_there_is_no_room_leaves_nothing() {
     let faults = Arc::new(Faults::default());
     let service = start(data.path(), store(data.path(), &faults)).unwrap();
     faults.full.store(true, Ordering::SeqCst);
-    assert!(service.create_stream(wanted("s", 4)).await.is_err());
+    let refused = service.create_stream(wanted("s", 4)).await;
+    assert!(matches!(refused, Err(ServiceError::NoSpace { .. })));
     assert_eq!(service.counts(), (0, 0));
     assert_eq!(service.catalog.load().unwrap(), []);
     assert_eq!(service.store.shard_ids().unwrap(), []);
     faults.full.store(false, Ordering::SeqCst);
     service.create_stream(wanted("s", 4)).await.unwrap();
     service.close().unwrap();
+}
+
+#[test]
+fn a_catalog_without_room_is_told_as_such() {
+    let told = |source: redb::Error| {
+        ServiceError::from(CatalogError::Database {
+            doing: "writing",
+            path: "catalog.redb".into(),
+            source: Box::new(source),
+        })
+    };
+    let full = std::io::ErrorKind::StorageFull.into();
+    let full = told(redb::Error::Io(full));
+    assert!(matches!(full, ServiceError::NoSpace { .. }), "{full}");
+    let other = told(redb::Error::DatabaseClosed);
+    assert!(matches!(other, ServiceError::Catalog(_)), "{other}");
 }
 
 #[tokio::test]

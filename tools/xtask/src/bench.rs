@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
         if !asks("--server-bin") {
             more.push("--server-bin".into());
             more.push(
-                target_directory()
+                workspace::target_directory()
                     .join("release/millstream")
                     .into_os_string(),
             );
@@ -60,12 +60,6 @@ fn build(package: &str, manifest: &Path) -> Command {
         .arg("--manifest-path")
         .arg(manifest);
     cargo
-}
-
-/// Where cargo puts what it builds.
-fn target_directory() -> PathBuf {
-    let named = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    workspace::root().join(named.unwrap_or_else(|| "target".into()))
 }
 
 /// Builds the peers; the program that measures them.

@@ -7,6 +7,7 @@
 //! - [`counts`]: instructions of the hot paths, beside a committed baseline.
 //! - [`powercut`]: the engine under a real kernel whose power is cut.
 //! - [`roundtrip`]: real text through a server and back, undisturbed and killed.
+//! - [`torture`]: the server killed at random moments under load, beside an oracle.
 
 // A command-line program speaks on its standard output.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -20,6 +21,7 @@ mod powercut;
 mod roundtrip;
 mod seeds;
 mod tidy;
+mod torture;
 mod workspace;
 
 use std::process::ExitCode;
@@ -53,6 +55,13 @@ enum Command {
     Roundtrip(roundtrip::Arguments),
     /// Cut the power of a virtual machine in which the engine writes, and recover (needs root and qemu)
     Powercut(powercut::Arguments),
+    /// Kill the server at random moments under load: nothing is lost, twice or in another place
+    ///
+    /// Arguments go to the program that does it (try `torture -- --help`).
+    Torture {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Count the instructions of the hot paths, and compare them with the baseline (needs valgrind)
     Counts(counts::Arguments),
     /// Measure: limits, engine, tcp, growth. Arguments go to the harness (try `bench -- --help`)
@@ -70,6 +79,7 @@ fn main() -> ExitCode {
         Command::FuzzSeeds => seeds::run(),
         Command::Roundtrip(arguments) => roundtrip::run(&arguments),
         Command::Powercut(arguments) => powercut::run(&arguments),
+        Command::Torture { arguments } => torture::run(&arguments),
         Command::Counts(arguments) => counts::run(&arguments),
         Command::Bench { arguments } => bench::run(&arguments),
     };

@@ -61,6 +61,22 @@ fn what_is_taken_back_may_come_again() {
 }
 
 #[test]
+fn a_producer_is_known_when_all_its_unanswered_puts_are_taken_back() {
+    let mut producers = Producers::default();
+    (0..100).for_each(|number| producers.note(put(number)));
+    let unanswered = 100 - RECENT_PUTS as u64;
+    producers.roll_back(put(unanswered).first);
+    assert_eq!(
+        producers.admit(SHARD, 7, unanswered - 1).unwrap(),
+        Admission::Duplicate(put(unanswered - 1))
+    );
+    assert_eq!(
+        producers.admit(SHARD, 7, unanswered).unwrap(),
+        Admission::New
+    );
+}
+
+#[test]
 fn memory_is_bounded_and_the_longest_silent_goes_first() {
     let mut producers = Producers::default();
     for producer in 1..=RECENT_PRODUCERS as u64 + 1 {

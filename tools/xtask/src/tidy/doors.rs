@@ -86,6 +86,13 @@ const DOORS: &[Door] = &[
         never: ASYNC_AND_NETWORK,
     },
     Door {
+        // The server only as the program that is shipped.
+        package: "millstream-torture",
+        may_use: &["millstream-client"],
+        tests_may_use: &[],
+        never: &[],
+    },
+    Door {
         // The engine for the embedded rows; the server only as the program that is shipped.
         package: "millstream-benches",
         may_use: &[
