@@ -146,7 +146,11 @@ impl Checkpoint {
                 true => file.write_durable_at(&bytes, 0)?,
                 false => file.write_at(&bytes, 0)?,
             }
-            device.rename(&partial, &path)
+            device.rename(&partial, &path)?;
+            match durable {
+                true => device.sync_dir(dir),
+                false => Ok(()),
+            }
         })();
         written.map_err(Error::io("writing the index", path))
     }

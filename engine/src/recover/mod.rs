@@ -381,6 +381,8 @@ fn remembered_before(
         }
         if let Some(checkpoint) = checkpoint {
             producers = checkpoint.producers;
+            // It may know of what was only written, and lost.
+            producers.roll_back(next.previous_end_sequence);
             break;
         }
         next = header;

@@ -240,7 +240,10 @@ impl ShardCore {
         drop(log);
         let device = &*self.ground.device;
         let base = match next.header(device) {
-            Ok(header) => header.base_sequence,
+            Ok(header) => {
+                self.keep_producers(&next, header.epoch)?;
+                header.base_sequence
+            }
             Err(Error::Damaged { .. }) => end.sequence,
             Err(error) => return Err(error),
         };
@@ -254,6 +257,25 @@ impl ShardCore {
             self.segments.push_front(first);
         }
         disposed.map(|()| true)
+    }
+
+    /// What the segments before `next` say of producers goes with them: before that it is to be in
+    /// the index of that one.
+    fn keep_producers(&self, next: &Arc<Segment>, epoch: u64) -> Result<(), Error> {
+        if lock(&self.stage).producers.is_empty() {
+            return Ok(());
+        }
+        let device = &*self.ground.device;
+        let sealed = self.segment_end(next)?;
+        let stored = Checkpoint::load(device, &self.dir, next.ordinal, epoch);
+        if let (Some(end), Some(stored)) = (sealed, stored)
+            && stored.end_sequence == end.sequence
+        {
+            return Ok(());
+        }
+        next.with_index(device, |_| ())?;
+        let end = sealed.unwrap_or_else(|| lock(&self.log).committed());
+        self.checkpoint(next, end, true)
     }
 
     /// Keeps a dropped segment's file to be written again, or unlinks it. A file that a reader
@@ -324,7 +346,8 @@ impl ShardCore {
         let Some(end) = segment.end().filter(|_| kept) else {
             return Ok(());
         };
-        self.checkpoint(segment, end)?;
+        // It is the last one: what it says of producers is asked for after a crash, too.
+        self.checkpoint(segment, end, true)?;
         segment.forget_index();
         Ok(())
     }
@@ -336,10 +359,15 @@ impl ShardCore {
         }
         let (segment, committed) = (Arc::clone(&log.segment), log.committed());
         drop(log);
-        self.checkpoint(&segment, committed)
+        self.checkpoint(&segment, committed, false)
     }
 
-    fn checkpoint(&self, segment: &Arc<Segment>, end: SegmentEnd) -> Result<(), Error> {
+    fn checkpoint(
+        &self,
+        segment: &Arc<Segment>,
+        end: SegmentEnd,
+        durable: bool,
+    ) -> Result<(), Error> {
         let device = &*self.ground.device;
         let entries = segment.index_now().entries().to_vec();
         let entries = entries
@@ -361,8 +389,6 @@ impl ShardCore {
             index: SparseIndex::from_entries(entries.collect()).unwrap_or_default(),
             producers,
         };
-        // That of a sealed segment is the last one: what it says of producers is asked for after
-        // a crash, too.
-        checkpoint.store(device, &self.dir, segment.end().is_some())
+        checkpoint.store(device, &self.dir, durable)
     }
 }

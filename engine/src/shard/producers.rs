@@ -55,6 +55,11 @@ impl PartialEq for Producers {
 impl Eq for Producers {}
 
 impl Producers {
+    /// Whether nobody was heard of.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
     /// Says whether put `number` of `producer` is to be taken.
     pub(crate) fn admit(
         &self,

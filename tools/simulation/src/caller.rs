@@ -101,7 +101,8 @@ impl Caller {
 
     /// Whether what cannot be read now may be read another time.
     fn reads_fail(&self) -> bool {
-        self.world.with_weather(|weather| weather.climate() == Climate::Errors)
+        self.world
+            .with_weather(|weather| weather.climate() == Climate::Errors)
     }
 
     fn some_shard(&self) -> Option<(u64, Shard)> {

@@ -128,6 +128,9 @@ impl Life {
             past = more;
             disk = left;
             cut(&mut disk, ended, Choices::seeded(self.choices.bits()))?;
+            if self.manner.log {
+                self.log.push(format!("ended: {ended:?}"));
+            }
             // What is judged is the worst of the ends since the last judgement.
             let unjudged = std::mem::replace(&mut self.unjudged, false);
             ending = match unjudged && ending == Ending::PowerCut {
@@ -293,7 +296,9 @@ impl Life {
                         match store.reopen_shard(ShardId(id)) {
                             Ok(reopened) => shard = reopened,
                             Err(_) if world.is_dead() => return Ok(()),
-                            Err(error) => return Err(format!("shard {id} does not open again: {error}")),
+                            Err(error) => {
+                                return Err(format!("shard {id} does not open again: {error}"));
+                            }
                         }
                         found = Found::read(&shard, Position::Oldest);
                     }
@@ -303,9 +308,10 @@ impl Life {
                     let found = found.map_err(|what| format!("shard {id}: {what}"))?;
                     world.tell(|| {
                         format!(
-                            "opened shard {id}: {} to {}, {:?}",
+                            "opened shard {id}: {} to {}, {} records, {:?}",
                             found.oldest,
                             found.end,
+                            found.records.len(),
                             shard.status().opened
                         )
                     });
@@ -410,7 +416,9 @@ impl Life {
         power_went: &AtomicBool,
     ) -> Result<(), String> {
         let store = self.open(world, device, caller, before, harms)?;
-        power_went.store(false, Ordering::Relaxed);
+        if !world.is_dead() {
+            power_went.store(false, Ordering::Relaxed);
+        }
         caller.set_store(&store);
         let steps = 5 + self.choices.below(60);
         for _ in 0..steps {

@@ -299,11 +299,15 @@ impl ShardModel {
         harm: Option<&Harm>,
         now_ms: u64,
     ) -> Result<(), String> {
-        for (sequence, identity) in self.seen.range(self.oldest_seen..found.oldest) {
+        for (sequence, identity) in self
+            .seen
+            .range(self.oldest_seen.min(found.oldest)..found.oldest)
+        {
             let attempt = &self.attempts[identity.attempt as usize];
-            if !self.may_be_dropped(attempt, now_ms) && !found.gap_covers(*sequence) {
+            let excused = harm.is_some() || found.gap_covers(*sequence);
+            if !excused && !self.may_be_dropped(attempt, now_ms) {
                 return Err(format!(
-                    "record {sequence} was dropped before its time: the shard begins at {} by now",
+                    "record {sequence} was dropped before its time: the shard begins at {} by now, at {now_ms} ms; {attempt:?}",
                     found.oldest
                 ));
             }
