@@ -14,7 +14,7 @@ use crate::{
     ground::Ground,
     index::{Checkpoint, SparseIndex},
     io::device::Access,
-    options::Retention,
+    options::{Durability, Retention},
     read::cursor::{Cursor, Position},
     segment::{
         Segment, file_name,
@@ -369,6 +369,12 @@ impl ShardCore {
         durable: bool,
     ) -> Result<(), Error> {
         let device = &*self.ground.device;
+        if segment.end().is_none() && self.options.durability == Durability::Written {
+            // Recovery begins where an index ends: nothing before that may be missing.
+            let file = lock(&self.log).file();
+            let flushed = file.map_or(Ok(()), |file| file.sync());
+            flushed.map_err(Error::io("flushing the segment", &segment.path))?;
+        }
         let entries = segment.index_now().entries().to_vec();
         let entries = entries
             .into_iter()
