@@ -96,7 +96,8 @@ impl Service {
         }
     }
 
-    /// Removes what a crash left half-made or half-deleted.
+    /// Removes what a crash left half-made or half-deleted. What cannot be removed because the
+    /// medium is full stays until the next start: the other streams are served.
     fn clean_up(
         &self,
         unfinished: &[StreamRow],
@@ -114,8 +115,15 @@ impl Service {
                 }
                 _ => tracing::warn!(stream, shards, "finishing the deletion of a stream"),
             }
-            self.remove_shards(row.shards.iter().map(|shard| ShardId(shard.id)))?;
-            self.catalog.remove(&row.name)?;
+            let removed = self
+                .remove_shards(row.shards.iter().map(|shard| ShardId(shard.id)))
+                .and_then(|()| Ok(self.catalog.remove(stream)?));
+            match removed {
+                Err(error @ ServiceError::NoSpace { .. }) => {
+                    tracing::error!(stream, %error, "what is left of a stream cannot be removed; the next start tries again");
+                }
+                other => other?,
+            }
         }
         if !orphans.is_empty() {
             tracing::warn!(shards = orphans.len(), "removing shards that no stream has");

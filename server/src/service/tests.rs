@@ -106,6 +106,31 @@ async fn a_stream_cut_short_while_it_was_made_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn a_full_medium_does_not_keep_the_server_from_starting() {
+    let data = tempfile::tempdir().unwrap();
+    let before = service(&data);
+    before.create_stream(wanted("whole", 2)).await.unwrap();
+    let row = before.catalog.begin_create(&new_stream("half", 1)).unwrap();
+    let shard = ShardId(row.shards[0].id);
+    before
+        .store
+        .create_shard(shard, ShardOptions::default())
+        .unwrap();
+    before.close().unwrap();
+    drop(before);
+
+    let faults = Arc::new(Faults::default());
+    faults.brimful.store(true, Ordering::SeqCst);
+    let after = start(data.path(), store(data.path(), &faults)).unwrap();
+    assert_eq!(names(&after), ["whole"]);
+    after.close().unwrap();
+    drop(after);
+    let later = service(&data);
+    assert_eq!(later.catalog.load().unwrap().len(), 1);
+    assert_eq!(later.store.shard_ids().unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn a_deletion_cut_short_is_finished() {
     let data = tempfile::tempdir().unwrap();
     let before = service(&data);

@@ -5,6 +5,7 @@ mod send;
 
 use std::{
     collections::HashMap,
+    io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -304,9 +305,10 @@ async fn shake_hands(
             .await
             .map_err(|e| Error::io("greeting", address, e))?;
         if got == 0 {
-            return Err(Error::Unexpected {
-                what: "by closing the connection during the handshake".to_owned(),
-            });
+            // As of a server that is killed, or that takes no more connections: nothing was sent.
+            let reason = "the server closed the connection during the handshake";
+            let source = io::Error::new(io::ErrorKind::UnexpectedEof, reason);
+            return Err(Error::io("greeting", address, source));
         }
     };
     match response {

@@ -60,6 +60,17 @@ async fn answers_that_never_come_are_unknown() {
 }
 
 #[tokio::test]
+async fn a_connection_that_is_closed_in_the_handshake_sent_nothing() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+    let error = Client::connect_with(&address, quick()).await.unwrap_err();
+    // Of a kind that is tried again, and of which nothing may have been done.
+    assert!(matches!(error, Error::Io { .. }), "{error}");
+    assert!(!error.outcome_unknown());
+}
+
+#[tokio::test]
 async fn a_server_that_falls_silent_is_left() {
     let mut puts = 0;
     let silent_once = Box::new(move |_: &mut _| {

@@ -12,7 +12,7 @@ use std::{
 };
 
 /// Most that is told of what is wrong: one loss makes many.
-const TOLD: usize = 20;
+const TOLD: usize = 5;
 
 /// A file of what happened, and whether anything was wrong.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ mod full_disk;
 mod kills;
 
 use std::{
+    pin::pin,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -178,7 +179,13 @@ impl Run<'_> {
         extent: Extent,
     ) -> Result<(), String> {
         let begun = Instant::now();
-        audit::all(ground, marks, extent).await?;
+        let mut audit = pin!(audit::all(ground, marks, extent));
+        loop {
+            match time::timeout(Duration::from_millis(50), &mut audit).await {
+                Ok(audited) => break audited?,
+                Err(_) => self.check_up()?,
+            }
+        }
         self.counts.audits += 1;
         let took = begun.elapsed();
         self.history.note(format!("audited ({extent:?}, {took:?})"));
@@ -193,11 +200,17 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// A server that ends by itself is waited for in vain.
+    fn check_up(&mut self) -> Result<(), String> {
+        match self.server.ended()? {
+            Some(status) => Err(format!("the server ended with {status} by itself")),
+            None => Ok(()),
+        }
+    }
+
     /// SIGKILL, sometimes in the middle of a close.
     async fn kill_once(&mut self) -> Result<(), String> {
-        if let Some(status) = self.server.ended()? {
-            return Err(format!("the server ended with {status} by itself"));
-        }
+        self.check_up()?;
         let mut what = "SIGKILL";
         if self.random.below(6) == 0 {
             what = "SIGTERM, and SIGKILL";

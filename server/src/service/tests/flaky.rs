@@ -26,6 +26,8 @@ use millstream_engine::{
 pub(super) struct Faults {
     pub full: AtomicBool,
     pub broken: AtomicBool,
+    /// There is not even room to remove something, as where removing is writing.
+    pub brimful: AtomicBool,
 }
 
 impl Faults {
@@ -76,7 +78,10 @@ impl Device for FlakyDevice {
         self.inner.remove_file(path)
     }
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        self.inner.remove_dir(path)
+        match self.faults.brimful.load(Ordering::SeqCst) {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => self.inner.remove_dir(path),
+        }
     }
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.inner.sync_dir(path)

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use millstream_client::{CreateStream, ErrorCode};
+use millstream_client::{Client, ClientOptions, CreateStream, ErrorCode};
 use tokio::time;
 
 use super::{Chapter, Run};
@@ -37,7 +37,7 @@ impl Run<'_> {
             self.history.note("the disk is full");
             self.audit(&chapter.ground, &mut chapter.marks, Extent::Whole)
                 .await?;
-            self.refuse_a_stream(&chapter).await?;
+            self.refuse_a_stream().await?;
             let last = (self.counts.kills + KILLS).min(self.plan.kills);
             while self.counts.kills < last && !self.history.is_wrong() {
                 self.pause(300_000).await;
@@ -83,8 +83,13 @@ impl Run<'_> {
     }
 
     /// A stream cannot be made, and the answer says why.
-    async fn refuse_a_stream(&mut self, chapter: &Chapter) -> Result<(), String> {
-        let client = chapter.ground.connect().await;
+    async fn refuse_a_stream(&mut self) -> Result<(), String> {
+        // The others would ask until there is room.
+        let once = ClientOptions {
+            retry_for: Duration::ZERO,
+            ..ClientOptions::default()
+        };
+        let client = Client::connect_with(self.server.address(), once).await;
         let client = client.map_err(|error| error.to_string())?;
         // More shards than a remnant of room is enough for.
         let create = CreateStream {
