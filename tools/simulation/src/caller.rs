@@ -10,7 +10,7 @@ use std::{
 };
 
 use millstream_engine::{
-    Error, Position, ReadyBatch, SequenceNumber, Shard, ShardId, ShardState, Store, Ticket,
+    Batch, Error, Position, ReadyBatch, SequenceNumber, Shard, ShardId, ShardState, Store, Ticket,
     clock::Clock,
     format::{BatchBuilder, Record},
 };
@@ -20,7 +20,7 @@ use crate::{
     found::Found,
     harm::Harm,
     model::{Attempt, Ending, Existence, Model, NOWHERE, Outcome},
-    payload::IDENTITY,
+    payload::{IDENTITY, Identity},
     weather::Climate,
     world::{PREPARER, REAPER, WRITER, World, lock},
 };
@@ -38,6 +38,8 @@ pub(crate) struct Caller {
     store: Mutex<Option<Store>>,
     shards: Mutex<BTreeMap<u64, Shard>>,
     waiting: Mutex<Vec<Waiting>>,
+    /// Batches that a reader keeps, each with its first record.
+    held: Mutex<Vec<(Batch, Identity)>>,
     /// Whether the reaper would wait for what the caller does.
     alone: AtomicBool,
 }
@@ -59,6 +61,7 @@ impl Caller {
             store: Mutex::default(),
             shards: Mutex::default(),
             waiting: Mutex::default(),
+            held: Mutex::default(),
             alone: AtomicBool::new(false),
         })
     }
@@ -74,6 +77,7 @@ impl Caller {
     /// Lets go of everything.
     pub(crate) fn release(&self) {
         lock(&self.waiting).clear();
+        lock(&self.held).clear();
         lock(&self.shards).clear();
         lock(&self.store).take();
     }
@@ -407,6 +411,37 @@ impl Caller {
             .map_err(|what| format!("shard {id}, read live: {what}"))
     }
 
+    /// Looks at the batches that a reader kept, and keeps others.
+    pub(crate) fn hold_batches(&self) -> Result<(), String> {
+        let kept = std::mem::take(&mut *lock(&self.held));
+        if self.world.with_weather(|weather| weather.past.lied) {
+            return Ok(());
+        }
+        for (batch, first) in &kept {
+            let now = first_of(batch);
+            if now != Some(*first) {
+                return Err(format!(
+                    "a batch that a reader holds began with {first:?}, and begins with {now:?} now"
+                ));
+            }
+        }
+        let Some((_, shard)) = self.some_shard() else {
+            return Ok(());
+        };
+        let Ok(mut cursor) = shard.read(Position::Oldest) else {
+            return Ok(());
+        };
+        while let Ok(Some(batch)) = cursor.next_batch() {
+            if lock(&self.held).len() == 3 {
+                break;
+            }
+            if let Some(first) = first_of(&batch) {
+                lock(&self.held).push((batch, first));
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn reap(&self) -> Result<(), String> {
         let store = lock(&self.store).clone();
         if let Some(store) = store {
@@ -521,6 +556,12 @@ impl Caller {
         }
         Ok(())
     }
+}
+
+/// The first record of a batch.
+fn first_of(batch: &Batch) -> Option<Identity> {
+    let (_, record) = batch.records().next()?.ok()?;
+    Identity::read(record.data)
 }
 
 /// Appends a record after a recovery, to see that the shard lives.

@@ -405,6 +405,7 @@ impl Life {
         }
     }
 
+    #[allow(clippy::too_many_arguments, reason = "what a process is given")]
     fn days(
         &mut self,
         world: &Arc<World>,
@@ -442,7 +443,7 @@ impl Life {
     }
 
     fn step(&mut self, world: &Arc<World>, caller: &Arc<Caller>) -> Result<(), String> {
-        match world.pick(32) {
+        match world.pick(34) {
             0..=8 => caller.append(false)?,
             9 | 10 => caller.append(true)?,
             11 | 12 => caller.append_ready()?,
@@ -463,7 +464,8 @@ impl Life {
                 world.with_weather(|weather| weather.full = full);
                 world.pass(300);
             }
-            _ => caller.delete_or_make()?,
+            31 => caller.delete_or_make()?,
+            _ => caller.hold_batches()?,
         }
         caller.poll()
     }

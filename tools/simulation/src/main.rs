@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     process::ExitCode,
     sync::{
         Arc,
@@ -84,8 +85,11 @@ fn many(arguments: &Arguments) -> ExitCode {
                 trial_rate: arguments.trial_rate,
                 log: false,
             };
-            let outcome = live(Choices::seeded(seed), manner, totals);
-            if let Some(what) = outcome.failure {
+            let lived = catch_unwind(AssertUnwindSafe(|| {
+                live(Choices::seeded(seed), manner, totals).failure
+            }));
+            let failure = lived.unwrap_or_else(|_| Some("it panicked".into()));
+            if let Some(what) = failure {
                 stop.store(true, Ordering::Relaxed);
                 return Some((seed, what));
             }

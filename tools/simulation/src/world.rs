@@ -50,13 +50,16 @@ struct Inner {
     log: Option<Vec<String>>,
 }
 
+/// Where a work stands, until it is done.
+type Place = Mutex<Option<Box<dyn Work>>>;
+
 /// The world of one store, from an open to its end.
 pub(crate) struct World {
     inner: Mutex<Inner>,
     dead: AtomicBool,
     wall_ms: Arc<AtomicU64>,
     monotonic_ms: AtomicU64,
-    works: [(&'static str, Mutex<Option<Box<dyn Work>>>); 4],
+    works: [(&'static str, Place); 4],
     bystander: Mutex<Option<Arc<dyn Bystander>>>,
     /// How often others run between two operations: once in so many, 0 for never.
     interleaving: u64,

@@ -7,6 +7,7 @@
 //! - [`counts`]: instructions of the hot paths, beside a committed baseline.
 //! - [`powercut`]: the engine under a real kernel whose power is cut.
 //! - [`roundtrip`]: real text through a server and back, undisturbed and killed.
+//! - [`simulate`]: lives of a store on a simulated device, and the bugs that they have to find.
 //! - [`torture`]: the server killed at random moments under load, beside an oracle.
 
 // A command-line program speaks on its standard output.
@@ -20,6 +21,7 @@ mod fuzz;
 mod powercut;
 mod roundtrip;
 mod seeds;
+mod simulate;
 mod tidy;
 mod torture;
 mod workspace;
@@ -53,6 +55,14 @@ enum Command {
     FuzzSeeds,
     /// Put real text into a server line by line, get it back, and compare
     Roundtrip(roundtrip::Arguments),
+    /// Live many lives of a store on a simulated device, and judge what is left of each
+    ///
+    /// Arguments go to the program that does it (try `simulate -- --help`); `--bugs [NAME]` plants
+    /// deliberate bugs instead, each of which has to be found.
+    Simulate {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Cut the power of a virtual machine in which the engine writes, and recover (needs root and qemu)
     Powercut(powercut::Arguments),
     /// Kill the server at random moments under load: nothing is lost, twice or in another place
@@ -78,6 +88,7 @@ fn main() -> ExitCode {
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::FuzzSeeds => seeds::run(),
         Command::Roundtrip(arguments) => roundtrip::run(&arguments),
+        Command::Simulate { arguments } => simulate::run(&arguments),
         Command::Powercut(arguments) => powercut::run(&arguments),
         Command::Torture { arguments } => torture::run(&arguments),
         Command::Counts(arguments) => counts::run(&arguments),

@@ -80,7 +80,7 @@ impl Directory {
 /// there for certain.
 #[derive(Debug, Clone, Default)]
 struct History {
-    before: Vec<Box<SectorBytes>>,
+    before: Vec<SectorBytes>,
     /// A flush of it has failed: no later one takes it up.
     given_up: bool,
 }
@@ -147,8 +147,8 @@ impl Inode {
         offset / size..(offset + len as u64).div_ceil(size)
     }
 
-    fn sector(&self, sector: u64) -> Box<SectorBytes> {
-        let mut bytes = Box::new([0; SECTOR]);
+    fn sector(&self, sector: u64) -> SectorBytes {
+        let mut bytes = [0; SECTOR];
         let held = self.memory.bytes(sector as usize * SECTOR, SECTOR);
         bytes[..held.len()].copy_from_slice(held);
         bytes
@@ -192,7 +192,7 @@ impl Inode {
         }
         self.durable_len = self.len;
         // What lies behind the end is gone, and is zeros should the file grow again.
-        let end = (self.len as usize).next_multiple_of(BLOCK) / BLOCK;
+        let end = (self.len as usize).div_ceil(BLOCK);
         if self.run(end).is_some() {
             self.own(self.memory.len())?;
             while let Some((first, last)) = self.run(end) {

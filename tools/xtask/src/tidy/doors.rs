@@ -80,6 +80,12 @@ const DOORS: &[Door] = &[
         never: ASYNC_AND_NETWORK,
     },
     Door {
+        package: "millstream-simulation",
+        may_use: &["millstream-format", "millstream-engine"],
+        tests_may_use: &[],
+        never: ASYNC_AND_NETWORK,
+    },
+    Door {
         package: "xtask",
         may_use: &["millstream-format", "millstream-wire"],
         tests_may_use: &[],
