@@ -130,7 +130,8 @@ impl Harm {
         let to = gap.resume.map_or(u64::MAX, |resume| resume.0);
         let at = (self.range.0..self.range.1).contains(&(gap.offset as usize));
         let numbers = |(first, end): &(u64, u64)| from < *end && *first < to || from == *first;
-        gap.file == self.file && (at || self.hit.iter().any(numbers))
+        // What was hit may be told at the file behind it, too, which then has nothing to begin at.
+        gap.file == self.file && at || self.hit.iter().any(numbers)
     }
 
     /// A report may cover no more than what was hit.
