@@ -243,6 +243,11 @@ impl Error {
         }
     }
 
+    /// Whether a file was not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
     /// Whether the records may have been written although an error came back.
     #[must_use]
     pub fn outcome_unknown(&self) -> bool {

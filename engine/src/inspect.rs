@@ -416,6 +416,8 @@ impl Look<'_> {
                     let behind = spot.resume(end);
                     let seen = match certain {
                         Some(_) => u64::MAX,
+                        // Nobody can tell whether that was acknowledged.
+                        None if spot.is_unreadable(&*self.device) => u64::MAX,
                         None => watermark.max(watermark_beyond(spot, end)),
                     };
                     if seen <= spot.sequence {

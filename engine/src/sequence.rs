@@ -2,6 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
+/// How far the numbers of a `Written` shard jump that was not closed cleanly: more records than
+/// can have been readable and are gone.
+pub(crate) const JUMP: u64 = 1 << 32;
+
 /// Place of a record in its shard: dense from 0, never used again, never going back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct SequenceNumber(pub u64);

@@ -34,6 +34,8 @@ pub(crate) const STORE_FILE: &str = "STORE";
 const LOCK_FILE: &str = "LOCK";
 /// The directory of the shards.
 pub(crate) const SHARDS_DIR: &str = "shards";
+/// What the directory of a shard that was deleted ends with, until its files are gone.
+const DELETED: &str = "deleted";
 /// Version of the layout of a store.
 pub const STORE_FORMAT: u32 = 1;
 const STORE_MAGIC: u64 = u64::from_le_bytes(*b"MSSTORE1");
@@ -54,6 +56,7 @@ pub struct StoreStats {
 
 struct Inner {
     ground: Arc<Ground>,
+    id: u64,
     path: PathBuf,
     options: StoreOptions,
     reaper: Arc<crate::retain::reaper::Control>,
@@ -129,7 +132,7 @@ impl Store {
         };
         let block = device.report().block;
         let environment = &options.environment;
-        open_store_file(&*device, path, block, &*environment.random)?;
+        let id = open_store_file(&*device, path, block, &*environment.random)?;
         let queue = device
             .queue(&lock)
             .map_err(Error::io("starting the writer of", path))?;
@@ -156,6 +159,7 @@ impl Store {
         Ok(Store {
             inner: Arc::new(Inner {
                 ground,
+                id,
                 path: path.to_path_buf(),
                 options: options.clone(),
                 reaper: control,
@@ -165,6 +169,18 @@ impl Store {
                 lock: Mutex::new(Some(lock)),
             }),
         })
+    }
+
+    /// Whether there is a store in `path`: its file, whatever else is missing.
+    #[must_use]
+    pub fn exists(path: impl AsRef<Path>) -> bool {
+        path.as_ref().join(STORE_FILE).exists()
+    }
+
+    /// The random number that tells it from other stores, and stays with it for good.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.inner.id
     }
 
     /// What everything in the store stands on.
@@ -261,11 +277,17 @@ impl Store {
         if !exists(device, &dir) {
             return Err(Error::NoShard { shard: id });
         }
-        remove_tree(device, &dir).map_err(Error::io("deleting the shard", &dir))?;
-        let shards = self.inner.path.join(SHARDS_DIR);
+        // It goes at once, whatever a crash leaves of its files.
+        let io = || Error::io("deleting the shard", &dir);
+        let deleted = dir.with_extension(DELETED);
+        device.rename(&dir, &deleted).map_err(io())?;
         device
-            .sync_dir(&shards)
-            .map_err(Error::io("deleting the shard", &dir))
+            .sync_dir(&self.inner.path.join(SHARDS_DIR))
+            .map_err(io())?;
+        if let Err(error) = remove_tree(device, &deleted) {
+            tracing::warn!(shard = %id, %error, "files of a deleted shard are left; the next open removes them");
+        }
+        Ok(())
     }
 
     /// The shards on the medium, open or not, in no order.
@@ -534,19 +556,23 @@ fn check_strangers(device: &dyn Device, path: &Path) -> Result<(), Error> {
 }
 
 /// Reads the file that makes a directory a store, or makes it, with the directory of the shards.
+/// The identity of the store.
 fn open_store_file(
     device: &dyn Device,
     path: &Path,
     block: usize,
     random: &dyn Random,
-) -> Result<(), Error> {
+) -> Result<u64, Error> {
     let file_path = path.join(STORE_FILE);
     let io = |doing| Error::io(doing, &file_path);
-    if read_store_file(device, path)?.is_none() {
+    let mut found = read_store_file(device, path)?;
+    if found.is_none() {
+        let id = random.next_u64();
+        found = Some(id);
         let mut bytes = vec![0; block];
         bytes[0..8].copy_from_slice(&STORE_MAGIC.to_le_bytes());
         bytes[8..12].copy_from_slice(&STORE_FORMAT.to_le_bytes());
-        bytes[16..24].copy_from_slice(&random.next_u64().to_le_bytes());
+        bytes[16..24].copy_from_slice(&id.to_le_bytes());
         let crc = crc32c(&bytes[..24]);
         bytes[24..28].copy_from_slice(&crc.to_le_bytes());
         let partial = path.join("STORE.partial");
@@ -563,7 +589,19 @@ fn open_store_file(
     let made = device
         .create_dir(&shards)
         .and_then(|()| device.sync_dir(&shards));
-    made.map_err(io("making the shards beside"))
+    made.map_err(io("making the shards beside"))?;
+    for entry in device
+        .list(&shards)
+        .map_err(io("listing the shards beside"))?
+    {
+        let left = shards.join(&entry.name);
+        if left.extension().is_some_and(|end| end == DELETED)
+            && let Err(error) = remove_tree(device, &left)
+        {
+            tracing::warn!(path = %left.display(), %error, "files of a deleted shard are left");
+        }
+    }
+    Ok(found.unwrap_or_default())
 }
 
 /// Identity of the store in `path`; `None` when there is none.

@@ -150,6 +150,7 @@ fn open(config: &Config) -> Result<Service, ServerError> {
         path: config.data.clone(),
         source,
     };
+    check_store(&config.data)?;
     let options = store_options(config);
     let clock = Arc::clone(&options.environment.clock);
     let store = Store::open(config.data.join(STORE_DIR), options).map_err(store_error)?;
@@ -199,6 +200,22 @@ fn open_service(
     let catalog = Catalog::open(&config.data)?;
     let settings = Settings::of(config);
     Service::start(&config.data, store.clone(), catalog, settings, clock)
+}
+
+/// A new store is not made under a catalog that names the shards of another.
+fn check_store(path: &Path) -> Result<(), ServerError> {
+    let store = path.join(STORE_DIR);
+    if !Catalog::exists(path) || Store::exists(&store) {
+        return Ok(());
+    }
+    let file = catalog::FILE_NAME;
+    Err(ServerError::DataDirectory {
+        path: path.to_owned(),
+        reason: format!(
+            "it has a {file} and no store that holds the records of its streams ({store} is missing or not whole); put {STORE_DIR}/ back from a backup, or remove {file} as well to begin anew without streams",
+            store = store.display()
+        ),
+    })
 }
 
 /// A directory of something else is not made into a data directory.

@@ -98,3 +98,47 @@ fn one_that_is_a_file() {
         "{error}"
     );
 }
+
+#[test]
+fn one_whose_store_is_missing() {
+    let mut server = TestServer::start();
+    let mut peer = server.connect();
+    peer.create("s", 2);
+    peer.put("s", &[("k", b"kept")]);
+    server.stop();
+    let (store, aside) = (server.data().join("store"), server.data().join("aside"));
+    for whole in [true, false] {
+        fs::rename(&store, &aside).unwrap();
+        if !whole {
+            // A directory that was made for it, and nothing in it.
+            fs::create_dir(&store).unwrap();
+        }
+        let said = refusal(config(&server.data())).to_string();
+        assert!(
+            said.contains("no store") && said.contains("backup"),
+            "{said}"
+        );
+        match whole {
+            true => assert!(!store.exists(), "a new store was made"),
+            false => fs::remove_dir(&store).unwrap(),
+        }
+        fs::rename(&aside, &store).unwrap();
+    }
+    server.start_again();
+    assert_eq!(server.server().counts(), (1, 2));
+}
+
+#[test]
+fn one_whose_store_is_another() {
+    let (mut server, mut other) = (TestServer::start(), TestServer::start());
+    for server in [&mut server, &mut other] {
+        server.connect().create("s", 1);
+        server.stop();
+    }
+    let stores = [&server, &other].map(|server| server.data().join("store"));
+    fs::remove_dir_all(&stores[0]).unwrap();
+    fs::rename(&stores[1], &stores[0]).unwrap();
+    let error = refusal(config(&server.data()));
+    assert!(matches!(error, ServerError::Catalog(_)), "{error:?}");
+    assert!(error.to_string().contains("belongs to store"), "{error}");
+}

@@ -158,6 +158,12 @@ impl Peek {
         })
     }
 
+    /// Whether the records still show what was verified: see [`Batch::is_intact`].
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        self.batches.iter().all(Batch::is_intact)
+    }
+
     /// Records lent.
     #[must_use]
     pub fn len(&self) -> usize {

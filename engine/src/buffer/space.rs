@@ -7,6 +7,7 @@
 
 use std::{
     collections::VecDeque,
+    io,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -267,10 +268,12 @@ impl Space {
 
     fn allocated(&self, segment: &Segment) -> Result<u64, Error> {
         let device = &*self.shard.core.ground.device;
-        device
-            .open(&segment.path, Access::Read)
-            .and_then(|file| file.allocated_bytes())
-            .map_err(Error::io("measuring the segment", &segment.path))
+        let file = device.open(&segment.path, Access::Read);
+        match file.and_then(|file| file.allocated_bytes()) {
+            // It is missing, which whoever reads there is told.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(0),
+            other => other.map_err(Error::io("measuring the segment", &segment.path)),
+        }
     }
 
     /// Bytes that count towards the cap.
@@ -338,10 +341,7 @@ impl Space {
         }
         // Once it was had, the preparer gives no more blocks to a segment that is sealed.
         drop(lock(&core.preparing));
-        for ordinal in known..active {
-            let Some(segment) = core.segments.get(ordinal) else {
-                continue;
-            };
+        for segment in core.segments.range(known..active) {
             let before = sealed.back().map_or(0, |s| s.end);
             sealed.push_back(self.measure(&segment, before)?);
         }

@@ -158,12 +158,17 @@ impl Checkpoint {
         ordinal: u64,
         epoch: u64,
     ) -> Option<Checkpoint> {
+        Checkpoint::of(device, dir, ordinal).filter(|c| c.epoch == epoch)
+    }
+
+    /// The same, whatever the epoch.
+    pub(crate) fn of(device: &dyn Device, dir: &Path, ordinal: u64) -> Option<Checkpoint> {
         let path = dir.join(file_name::index(ordinal));
         let file = device.open(&path, Access::Read).ok()?;
         let len = file.len().ok().filter(|len| *len <= MAX_LEN)?;
         let mut bytes = vec![0; len as usize];
         file.read_at(&mut bytes, 0).ok()?;
-        Checkpoint::decode(&bytes).filter(|c| c.epoch == epoch && c.ordinal == ordinal)
+        Checkpoint::decode(&bytes).filter(|c| c.ordinal == ordinal)
     }
 }
 

@@ -53,7 +53,8 @@ pub trait Device: fmt::Debug + Send + Sync + 'static {
     fn create_dir(&self, path: &Path) -> io::Result<()>;
     /// The names in a directory, in no order.
     fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
-    /// Renames a file within one directory, over any other; durable after [`Device::sync_dir`].
+    /// Renames a file or directory within one directory, a file over any other; durable after
+    /// [`Device::sync_dir`].
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Unlinks a file; durable after [`Device::sync_dir`].
     fn remove_file(&self, path: &Path) -> io::Result<()>;
@@ -143,6 +144,12 @@ pub trait Map: fmt::Debug + Send + Sync {
     /// for bytes that no write will touch any more (below the watermark, or in a segment that
     /// nobody writes), or treats what it sees as hearsay until a checksum has covered a copy.
     fn bytes(&self, offset: usize, len: usize) -> Option<&[u8]>;
+    /// Whether bytes of the map could not be had since it was made: the file was cut short under
+    /// it, or the medium failed. They read as zeros then, also those that were lent before, and
+    /// may be there in a new map. Asked after bytes were read, `false` vouches for them.
+    fn has_faulted(&self) -> bool {
+        false
+    }
     /// A hint: only what is touched or asked for is worth reading from the medium.
     fn read_nothing_ahead(&self) {}
     /// A hint: these bytes will be touched soon.

@@ -4,6 +4,7 @@
 //! - [`system`]: the real device, chosen by `probe` when a store is opened.
 //! - `uring` and `portable`: its two queues of writes; `write` is what they share.
 //! - `file`, `directory`, `lock`, `mmap`, [`network`]: its files and what is around them.
+//! - `sigbus`: pages of maps that cannot be had.
 //! - `futex`: many threads woken by one call.
 //! - `simulated`, a feature: a device in memory that fails, and loses its power, as it is told.
 //! - [`pool`] and [`aligned`]: block-aligned memory, within a budget.
@@ -23,6 +24,7 @@ pub mod network;
 pub mod pool;
 mod portable;
 mod probe;
+mod sigbus;
 #[cfg(feature = "simulated")]
 pub mod simulated;
 pub mod system;

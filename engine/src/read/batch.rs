@@ -102,6 +102,28 @@ impl Batch {
             .unwrap_or_default()
     }
 
+    /// Whether [`Batch::stored`] still shows what was verified. A batch that is lent from a segment
+    /// turns to zeros, or parts of it do, when the file is cut short under it or the medium cannot
+    /// give it again. Whoever has copied from it, or passed it on, asks afterwards: `true` is about
+    /// all that was read before. It costs next to nothing while nothing has happened to the segment.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        match &self.place {
+            // Pages turn to zeros and never back: if all is there now, all was there before.
+            Place::Map(_, map, _) => !map.has_faulted() || self.verifies(),
+            Place::Tail(_) | Place::Copy(_) => true,
+        }
+    }
+
+    fn verifies(&self) -> bool {
+        let stored = self.stored();
+        let header = BatchHeader::decode(stored).ok().flatten();
+        header.as_ref() == Some(&self.header)
+            && stored
+                .get(BATCH_HEADER_LEN..)
+                .is_some_and(|body| self.header.verify_body(body).is_ok())
+    }
+
     /// Bytes of the store's memory budget that it keeps from being used again: none where it is
     /// lent from a map. Whoever keeps batches for long should keep a copy of such ones.
     #[must_use]

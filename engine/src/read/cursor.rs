@@ -131,18 +131,22 @@ impl Cursor {
             self.spot = None;
             return Ok(Some(batch));
         }
-        let mut spot = match self.spot.take() {
-            Some(spot) => spot,
-            None => match self.locate(self.next)? {
-                Some(spot) => spot,
-                None => return Ok(None),
-            },
+        let found = match self.spot.take() {
+            Some(spot) => Some(spot),
+            None => {
+                let way = self.locate(self.next)?;
+                self.go(way, None)?
+            }
+        };
+        let Some(mut spot) = found else {
+            return Ok(None);
         };
         loop {
             if let Some(end) = self.end_of(&spot.segment)?
                 && spot.offset >= end.offset
             {
-                match self.start_of(spot.segment.ordinal + 1)? {
+                let way = self.beyond(&spot, end)?;
+                match self.go(way, Some(spot))? {
                     Some(next) => spot = next,
                     None => return Ok(None),
                 }
@@ -161,7 +165,13 @@ impl Cursor {
                     self.spot = Some(spot);
                     return Ok(Some(batch));
                 }
-                Read::Damage(reason) => spot = self.pass_damage(spot, reason)?,
+                Read::Damage(reason) => {
+                    let way = self.around(&spot, reason)?;
+                    match self.go(way, Some(spot))? {
+                        Some(behind) => spot = behind,
+                        None => return Ok(None),
+                    }
+                }
             }
         }
     }
@@ -192,29 +202,41 @@ impl Cursor {
         }
     }
 
-    /// The spot behind damage that does not touch what is to be read; else the damage.
-    fn pass_damage(&mut self, spot: Spot, reason: String) -> Result<Spot, Error> {
-        let limit = self
-            .end_of(&spot.segment)?
-            .map_or(spot.map.len() as u64, |e| e.offset);
-        let behind = match spot.resume(limit) {
-            Some(behind) => Some(behind),
-            None => self.start_of(spot.segment.ordinal + 1)?,
+    /// The way around what does not verify at a spot.
+    fn around(&self, spot: &Spot, reason: String) -> Result<Way, Error> {
+        let end = self.end_of(&spot.segment)?;
+        let limit = end.map_or(spot.map.len() as u64, |end| end.offset);
+        let limit = spot.readable_end(&*self.shard.ground.device, limit);
+        let behind = match (spot.resume(limit), end) {
+            (Some(behind), _) => Some(behind),
+            (None, Some(end)) => self.beyond(spot, end)?.spot,
+            (None, None) => None,
         };
-        let behind = behind.filter(|b| b.sequence < self.shard.watermark.get());
+        Ok(Way {
+            damage: Some(spot.segment.damage(spot.offset, spot.sequence, reason)),
+            spot: behind,
+        })
+    }
+
+    /// Goes on behind damage that does not touch what is to be read; else the damage is the
+    /// error, and the cursor stays `here`.
+    fn go(&mut self, way: Way, here: Option<Spot>) -> Result<Option<Spot>, Error> {
+        let Some(damage) = way.damage else {
+            return Ok(way.spot);
+        };
+        let end = self.shard.watermark.get();
+        let behind = way.spot.filter(|behind| behind.sequence < end);
         if let Some(behind) = &behind
             && behind.sequence <= self.next
         {
-            return Ok(behind.clone());
+            return Ok(Some(behind.clone()));
         }
         let damage = Damage {
-            file: spot.segment.path.clone(),
-            offset: spot.offset,
-            sequence: SequenceNumber(spot.sequence.max(self.next)),
+            sequence: damage.sequence.max(SequenceNumber(self.next)),
             resume: behind.as_ref().map(|b| SequenceNumber(b.sequence)),
-            reason,
+            ..damage
         };
-        self.spot = Some(spot);
+        self.spot = here;
         self.behind_damage = behind;
         Err(Error::Damaged {
             shard: self.shard.id,
@@ -244,30 +266,63 @@ impl Cursor {
         })
     }
 
-    /// The first batch of a segment; `None` when there is no such segment yet.
-    fn start_of(&self, ordinal: u64) -> Result<Option<Spot>, Error> {
-        match self.shard.segments.get(ordinal) {
-            Some(segment) => self.spot(segment, None).map(Some),
-            None => Ok(None),
+    /// The first batch of a segment, or of the first one after it that can be read.
+    fn enter(&self, mut segment: Option<Arc<Segment>>) -> Result<Way, Error> {
+        let mut way = Way::default();
+        while let Some(at) = segment {
+            match self.spot(Arc::clone(&at), None) {
+                Ok(spot) => {
+                    way.spot = Some(spot);
+                    break;
+                }
+                Err(Error::Damaged { damage, .. }) => {
+                    way.damage.get_or_insert_with(|| (*damage).clone());
+                }
+                // Retention goes before: where it removed the file, nothing is to be read there.
+                Err(error) if error.is_not_found() => {
+                    way.damage.get_or_insert_with(|| at.missing_file());
+                }
+                Err(error) => return Err(error),
+            }
+            segment = self.shard.segments.after(at.ordinal);
         }
+        Ok(way)
+    }
+
+    /// The way from the end of a segment, where `spot` is, to the next one.
+    fn beyond(&self, spot: &Spot, end: SegmentEnd) -> Result<Way, Error> {
+        let next = self.shard.segments.after(spot.segment.ordinal);
+        let mut way = self.enter(next)?;
+        match (&mut way.damage, &way.spot) {
+            (Some(damage), _) => damage.sequence = SequenceNumber(end.sequence),
+            (None, Some(next)) if next.sequence > end.sequence && !next.header.jumped => {
+                let reason = "the last batches of the segment are not there".into();
+                way.damage = Some(spot.segment.damage(end.offset, end.sequence, reason));
+            }
+            (None, _) => {}
+        }
+        Ok(way)
     }
 
     /// Where to begin looking for a sequence number.
-    fn locate(&self, sequence: u64) -> Result<Option<Spot>, Error> {
+    fn locate(&self, sequence: u64) -> Result<Way, Error> {
         let device = &*self.shard.ground.device;
         let found = self
             .shard
             .segments
             .find(device, |h| h.base_sequence <= sequence)?;
-        let Some(segment) = found else {
-            return Ok(None);
+        let way = self.enter(found)?;
+        let (None, Some(first)) = (&way.damage, &way.spot) else {
+            return Ok(way);
         };
-        let entry = segment.with_index(device, |index| index.seek(sequence))?;
-        let spot = self.spot(Arc::clone(&segment), entry)?;
+        let entry = first
+            .segment
+            .with_index(device, |index| index.seek(sequence))?;
+        let spot = self.spot(Arc::clone(&first.segment), entry)?;
         // The index is derived: what it says counts only when a batch there says the same.
         match spot.look() {
-            Found::Batch(_) => Ok(Some(spot)),
-            _ => self.spot(segment, None).map(Some),
+            Found::Batch(_) => Ok(Way::to(spot)),
+            _ => Ok(way),
         }
     }
 
@@ -276,21 +331,36 @@ impl Cursor {
         let end = self.shard.watermark.get();
         let device = &*self.shard.ground.device;
         let before = |h: &crate::segment::SegmentHeader| h.previous_last_time_ms < time_ms;
-        let Some(segment) = self.shard.segments.find(device, before)? else {
-            return Ok(end);
+        let found = self.shard.segments.find(device, before)?;
+        let way = self.enter(found)?;
+        let first = match way {
+            Way {
+                damage: None,
+                spot: Some(first),
+            } => first,
+            // Of what is lost nobody knows the time: reading from there tells.
+            Way {
+                damage: Some(_), ..
+            } => return Ok(self.oldest().min(end)),
+            Way { .. } => return Ok(end),
         };
-        let entry = segment.with_index(device, |index| index.seek_time(time_ms))?;
-        let mut spot = self.spot(Arc::clone(&segment), entry)?;
+        let entry = first
+            .segment
+            .with_index(device, |index| index.seek_time(time_ms))?;
+        let mut spot = self.spot(Arc::clone(&first.segment), entry)?;
         if !matches!(spot.look(), Found::Batch(_)) {
-            spot = self.spot(segment, None)?;
+            spot = first;
         }
         while spot.sequence < end {
             if let Some(segment_end) = self.end_of(&spot.segment)?
                 && spot.offset >= segment_end.offset
             {
-                match self.start_of(spot.segment.ordinal + 1)? {
-                    Some(next) => spot = next,
-                    None => break,
+                match self.beyond(&spot, segment_end)? {
+                    Way {
+                        damage: None,
+                        spot: Some(next),
+                    } => spot = next,
+                    _ => break,
                 }
                 continue;
             }
@@ -305,64 +375,27 @@ impl Cursor {
     }
 }
 
+/// From one place of the log to the next that can be read.
+#[derive(Debug, Default)]
+struct Way {
+    /// What lies between, where it cannot be read.
+    damage: Option<Damage>,
+    /// `None` when nothing follows, or not yet.
+    spot: Option<Spot>,
+}
+
+impl Way {
+    fn to(spot: Spot) -> Way {
+        Way {
+            damage: None,
+            spot: Some(spot),
+        }
+    }
+}
+
 enum Read {
     /// A batch wholly before what is to be read.
     Pass(BatchHeader),
     Batch(Batch),
     Damage(String),
-}
-
-impl ShardCore {
-    /// Where the batches of a segment end; `None` for the active one.
-    pub(crate) fn segment_end(&self, segment: &Arc<Segment>) -> Result<Option<SegmentEnd>, Error> {
-        if let Some(end) = segment.end() {
-            return Ok(Some(end));
-        }
-        let Some(next) = self.segments.get(segment.ordinal + 1) else {
-            return Ok(segment.end());
-        };
-        let header = next.header(&*self.ground.device)?;
-        let end = match header.previous_end_offset {
-            // The header was lost.
-            0 => self.walk_to_end(segment)?,
-            offset => SegmentEnd {
-                offset,
-                sequence: header.previous_end_sequence,
-                last_time_ms: header.previous_last_time_ms,
-            },
-        };
-        segment.set_end(end);
-        Ok(Some(end))
-    }
-
-    /// Where the batches of a sealed segment end by what they say themselves. Behind damage that
-    /// is the end of the file: readers then meet the damage, and what follows it.
-    fn walk_to_end(&self, segment: &Arc<Segment>) -> Result<SegmentEnd, Error> {
-        let device = &*self.ground.device;
-        let header = segment.header(device)?;
-        let mut spot = Spot {
-            segment: Arc::clone(segment),
-            header,
-            map: self.ground.maps.map(device, segment)?,
-            offset: header.block.into(),
-            sequence: header.base_sequence,
-        };
-        let mut last_time_ms = header.previous_last_time_ms;
-        while let Found::Batch(batch) = spot.look() {
-            last_time_ms = last_time_ms.max(batch.time_ms);
-            spot.step(&batch);
-        }
-        let next = self.segments.get(segment.ordinal + 1);
-        let next = next.map(|next| next.header(device)).transpose()?;
-        let whole = next.is_none_or(|next| next.base_sequence <= spot.sequence);
-        Ok(SegmentEnd {
-            offset: if whole {
-                spot.offset
-            } else {
-                spot.map.len() as u64
-            },
-            sequence: next.map_or(spot.sequence, |next| next.base_sequence),
-            last_time_ms,
-        })
-    }
 }

@@ -2,5 +2,6 @@
 
 pub(crate) mod batch;
 pub(crate) mod cursor;
+pub(crate) mod end;
 pub(crate) mod tail;
 pub(crate) mod walk;

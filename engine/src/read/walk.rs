@@ -8,7 +8,7 @@ use super::batch::{Batch, Place};
 use crate::{
     error::Error,
     io::device::{Access, Device, Map},
-    segment::{Segment, SegmentHeader},
+    segment::{Segment, SegmentHeader, list::unreadable},
 };
 
 /// A place in a segment where a batch begins.
@@ -33,6 +33,17 @@ pub(crate) enum Found {
     Broken(String),
 }
 
+/// Why the medium shows no batch at a spot.
+#[derive(Debug)]
+pub(crate) enum Missing {
+    /// What it gives is not what was written.
+    Broken(String),
+    /// It gives nothing: nobody can tell what was written.
+    Unreadable(String),
+    /// It could not be asked.
+    Failed(Error),
+}
+
 impl Spot {
     /// What lies at this spot, as the map shows it. The header is verified, the body is not.
     pub(crate) fn look(&self) -> Found {
@@ -53,7 +64,12 @@ impl Spot {
                 h.first_sequence
             )),
             Ok(Some(h)) if self.end_of(&h) > self.map.len() as u64 => {
-                Found::Broken("the batch there is longer than the segment".into())
+                Found::Broken(match self.map.len() {
+                    len if (len as u64) < self.header.segment_bytes => {
+                        format!("the file was cut short: it has {len} bytes")
+                    }
+                    _ => "the batch there is longer than the segment".into(),
+                })
             }
             Ok(Some(h)) => Found::Batch(h),
         }
@@ -71,24 +87,57 @@ impl Spot {
     }
 
     /// Verifies the batch here as the medium itself shows it: the page cache may be behind
-    /// direct writes.
+    /// direct writes, and a map that has faulted shows zeros.
     pub(crate) fn batch_from_medium(&self, device: &dyn Device, from: u64) -> Result<Batch, Error> {
-        let io = || Error::io("reading the segment again", &self.segment.path);
-        let broken = |reason| self.segment.damaged(self.offset, self.sequence, reason);
+        self.read_again(device, from).map_err(|missing| {
+            let reason = match missing {
+                Missing::Broken(reason) | Missing::Unreadable(reason) => reason,
+                Missing::Failed(error) => return error,
+            };
+            self.segment.damaged(self.offset, self.sequence, reason)
+        })
+    }
+
+    /// The same, telling bytes that are wrong from bytes that cannot be read.
+    pub(crate) fn read_again(&self, device: &dyn Device, from: u64) -> Result<Batch, Missing> {
+        let io = |error| Error::io("reading the segment again", &self.segment.path)(error);
         let file = device
             .open(&self.segment.path, Access::Read)
-            .map_err(io())?;
+            .map_err(|error| Missing::Failed(io(error)))?;
+        let read = |out: &mut [u8]| {
+            let outcome = file.read_medium_at(out, self.offset);
+            outcome.map_err(|error| match unreadable(&*file, &error) {
+                Some(reason) => Missing::Unreadable(reason),
+                None => Missing::Failed(io(error)),
+            })
+        };
         let mut bytes = vec![0; BATCH_HEADER_LEN];
-        file.read_medium_at(&mut bytes, self.offset).map_err(io())?;
+        read(&mut bytes)?;
         let header = match self.judge(&bytes) {
             Found::Batch(header) => header,
-            Found::Nothing => return Err(broken("there is no batch".into())),
-            Found::Broken(reason) => return Err(broken(reason)),
+            Found::Nothing => return Err(Missing::Broken("there is no batch".into())),
+            Found::Broken(reason) => return Err(Missing::Broken(reason)),
         };
         bytes.resize(header.batch_len(), 0);
-        file.read_medium_at(&mut bytes, self.offset).map_err(io())?;
+        read(&mut bytes)?;
         let place = Place::Copy(bytes.into());
-        Batch::verify(place, header, from).map_err(|e| broken(e.to_string()))
+        Batch::verify(place, header, from).map_err(|e| Missing::Broken(e.to_string()))
+    }
+
+    /// Whether the medium does not give what lies here.
+    pub(crate) fn is_unreadable(&self, device: &dyn Device) -> bool {
+        matches!(self.read_again(device, 0), Err(Missing::Unreadable(_)))
+    }
+
+    /// `end`, or where the file ends by now: to look for batches behind that would miss each page
+    /// of the map.
+    pub(crate) fn readable_end(&self, device: &dyn Device, end: u64) -> u64 {
+        if !self.map.has_faulted() {
+            return end;
+        }
+        let file = device.open(&self.segment.path, Access::Read);
+        let len = file.and_then(|file| file.len());
+        len.map_or(end, |len| len.min(end))
     }
 
     /// The spot after the batch whose header was found here.

@@ -1,5 +1,6 @@
 //! Opening a shard: what is there is made durable, scanned from the last checkpoint, and judged.
 
+mod chain;
 mod read_ahead;
 mod scan;
 mod verdict;
@@ -10,15 +11,15 @@ use std::{
 };
 
 use crate::{
-    error::{Damage, Error},
+    error::Error,
     ground::Ground,
     index::Checkpoint,
-    io::device::{Access, Device},
+    io::device::Device,
     options::{Durability, ShardOptions},
     segment::{
         Segment, SegmentHeader, SegmentList, file_name, list::SegmentEnd, prepare::Prepared,
     },
-    sequence::{SequenceNumber, ShardId},
+    sequence::{JUMP, ShardId},
     shard::{
         Recovered,
         log::Log,
@@ -27,12 +28,9 @@ use crate::{
         staging::{Condition, Stage},
     },
 };
+use chain::Chain;
 use scan::{Beyond, Scan};
 use verdict::Verdict;
-
-/// How far a `Written` shard that was not closed cleanly jumps: more records than can have been
-/// readable and are gone.
-const JUMP: u64 = 1 << 32;
 
 /// What recovery found when a shard was opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,14 +58,18 @@ pub(crate) fn create(
     let device = &*ground.device;
     let io = || Error::io("making the shard", dir);
     device.create_dir(dir).map_err(io())?;
-    if !segment_ordinals(device, dir)?.is_empty() {
-        let first = Segment::new(id, dir, 0);
-        if first
-            .read_header(device)
-            .is_ok_and(|header| header.is_some())
-            || ordinals_beyond_first(device, dir)?
-        {
-            return Err(Error::ShardExists { shard: id });
+    let ordinals = segment_ordinals(device, dir)?;
+    let unmade = |ordinal: &u64| {
+        let segment = Segment::new(id, dir, *ordinal);
+        *ordinal == 0 && matches!(segment.read_header(device), Ok(None))
+    };
+    if !ordinals.iter().all(unmade) {
+        return Err(Error::ShardExists { shard: id });
+    }
+    // An index that a deletion cut short has left behind is none of the new shard's.
+    for entry in device.list(dir).map_err(io())? {
+        if let Some(file_name::Name::Index(_)) = file_name::parse(&entry.name) {
+            device.remove_file(&dir.join(&entry.name)).map_err(io())?;
         }
     }
     let header = SegmentHeader {
@@ -89,24 +91,20 @@ pub(crate) fn create(
     begin_segment(ground, dir, &header)
 }
 
-fn ordinals_beyond_first(device: &dyn Device, dir: &Path) -> Result<bool, Error> {
-    Ok(segment_ordinals(device, dir)?
-        .iter()
-        .any(|ordinal| *ordinal > 0))
-}
-
 /// Makes the file of a segment with its header, durable with its name.
 fn begin_segment(ground: &Ground, dir: &Path, header: &SegmentHeader) -> Result<(), Error> {
     let path = dir.join(file_name::segment(header.ordinal));
     let block = header.block as usize;
     let made = (|| {
-        let file = make_file(&*ground.device, &path, header.segment_bytes)?;
+        let partial = dir.join(file_name::partial_segment(header.ordinal));
+        let file = make_file(&*ground.device, &partial, header.segment_bytes)?;
         file.allocate(0, block as u64)?;
         // The length first: a header vouches for it.
         file.sync()?;
         let mut bytes = vec![0; block];
         header.encode(&mut bytes);
         file.write_durable_at(&bytes, 0)?;
+        ground.device.rename(&partial, &path)?;
         ground.device.sync_dir(dir)
     })();
     made.map_err(Error::io("beginning the segment", path))
@@ -114,18 +112,24 @@ fn begin_segment(ground: &Ground, dir: &Path, header: &SegmentHeader) -> Result<
 
 /// The ordinals of the segment files in a shard's directory, ascending.
 pub(crate) fn segment_ordinals(device: &dyn Device, dir: &Path) -> Result<Vec<u64>, Error> {
+    names(device, dir).map(|(ordinals, _)| ordinals)
+}
+
+/// The same, with the highest ordinal of which there is an index.
+fn names(device: &dyn Device, dir: &Path) -> Result<(Vec<u64>, Option<u64>), Error> {
     let entries = device
         .list(dir)
         .map_err(Error::io("listing the shard", dir))?;
-    let mut ordinals: Vec<u64> = entries
-        .iter()
-        .filter_map(|entry| match file_name::parse(&entry.name) {
-            Some(file_name::Name::Segment(ordinal)) => Some(ordinal),
-            _ => None,
-        })
-        .collect();
+    let (mut ordinals, mut indexed) = (Vec::new(), None);
+    for entry in &entries {
+        match file_name::parse(&entry.name) {
+            Some(file_name::Name::Segment(ordinal)) => ordinals.push(ordinal),
+            Some(file_name::Name::Index(ordinal)) => indexed = indexed.max(Some(ordinal)),
+            _ => {}
+        }
+    }
     ordinals.sort_unstable();
-    Ok(ordinals)
+    Ok((ordinals, indexed))
 }
 
 /// What is known of a shard that is opened.
@@ -154,66 +158,39 @@ pub(crate) fn open(
         Opening::Fresh | Opening::Found => None,
     };
     let spares = tidy(device, dir)?;
-    let mut ordinals = segment_ordinals(device, dir)?;
-    let mut damage = gap_in(id, dir, &mut ordinals);
-    // The last segment may be one made ahead, whose header is still zeros.
-    let mut ahead = None;
-    let header = loop {
-        let Some(last) = ordinals.last().copied() else {
-            return Err(match damage {
-                Some(damage) => Error::Damaged {
-                    shard: id,
-                    damage: Arc::new(damage),
-                },
-                None => Error::NoShard { shard: id },
-            });
-        };
-        let segment = Segment::new(id, dir, last);
-        let found = match segment.read_header(device) {
-            Ok(Some(header)) => break header,
-            Ok(None) if damage.is_none() && ahead.is_none() => {
-                ahead = Some(last);
-                None
-            }
-            Ok(None) => Some(lost_header(&segment, "the segment header is all zeros")),
-            Err(Error::Damaged { damage, .. }) => Some((*damage).clone()),
-            Err(error) => return Err(error),
-        };
-        damage = damage.or(found);
-        ordinals.pop();
-    };
-    check_geometry(ground, id, dir, &header)?;
-    let segment = Segment::begun(id, dir, header);
-    let scan = Scan::run(ground, &segment, &header, ceiling)?;
-    // What the scan touched counts as resident until it is unmapped; a reader maps it again.
-    ground.maps.unmap(&segment);
-    let verdict = verdict::judge(&scan, &header, options.durability, ceiling.is_some());
-    if let (None, Verdict::Damaged(found)) = (&damage, &verdict) {
-        damage = Some(found.clone());
-    }
+    let mut found = Chain::find(ground, id, dir)?;
+    check_block(ground, &found.active, &found.header)?;
+    let mut scan = found.scan(ground, ceiling, options.segment_bytes)?;
     let mut void_ahead = Beyond::default();
-    if let Some(ahead) = ahead {
-        void_ahead = scan::look_ahead(ground, id, dir, ahead, &header, scan.end.sequence)?;
-        if void_ahead.watermark > scan.end.sequence
-            && damage.is_none()
-            && options.durability == Durability::Durable
-        {
-            let segment = Segment::new(id, dir, ahead);
-            let reason = "the segment header is all zeros, yet acknowledged batches follow it";
-            damage = Some(lost_header(&segment, reason));
+    if let Some(ahead) = found.ahead {
+        void_ahead = scan::look_ahead(ground, id, dir, ahead, &found.header, scan.end.sequence)?;
+        if void_ahead.watermark > scan.end.sequence && options.durability == Durability::Durable {
+            void_ahead = Beyond::default();
+            if found.go_ahead(ground, dir)? {
+                scan = found.scan(ground, ceiling, options.segment_bytes)?;
+            }
         }
     }
-    let sealed = ordinals[..ordinals.len() - 1].iter();
-    let mut segments: Vec<_> = sealed
-        .map(|ordinal| Segment::new(id, dir, *ordinal))
-        .collect();
+    let Chain {
+        segments,
+        active: segment,
+        header,
+        ahead,
+        ..
+    } = &found;
+    let (segment, header, ahead) = (Arc::clone(segment), *header, *ahead);
+    let verdict = verdict::judge(&scan, &header, options.durability, ceiling.is_some());
+    segment.set_index(scan.index.clone());
+    let damage = found.damage(ground, options.durability, &scan, &verdict)?;
     let oldest = match segments.first() {
-        Some(first) => first.header(device)?.base_sequence,
+        Some(first) => match first.header(device) {
+            Ok(header) => header.base_sequence,
+            // What it held is lost, from a number that nobody knows.
+            Err(Error::Damaged { .. }) => 0,
+            Err(error) => return Err(error),
+        },
         None => header.base_sequence,
     };
-    let producers = remembered(ground, &segments, &header, &scan)?;
-    segment.set_index(scan.index.clone());
-    segments.push(Arc::clone(&segment));
 
     // In a segment in which nothing was written there is nothing to close; but the power may have
     // taken everything that a `Written` shard had.
@@ -225,13 +202,16 @@ pub(crate) fn open(
         ..OpenReport::default()
     };
     let mut end = scan.end;
-    if let Some(mut damage) = damage {
-        if damage.sequence.0 == 0 {
-            damage.sequence = SequenceNumber(end.sequence);
-        }
+    if let Some(damage) = damage {
         tracing::error!(shard = %id, %damage, "acknowledged records are damaged; the shard is read-only");
         let seen = scan.watermark.max(scan.beyond.end_sequence);
-        let watermark = ceiling.unwrap_or(seen.max(end.sequence));
+        let mut watermark = ceiling.unwrap_or(seen.max(end.sequence));
+        if let Some(end) = found.lost_end() {
+            // How many records are lost at the end is not known. One is counted, at least, so that
+            // whoever reads up to the end is told of it.
+            let readable = scan.end.sequence.max(scan.beyond.end_sequence);
+            watermark = watermark.max(end).max(readable.saturating_add(1));
+        }
         let prepared = Prepared::new(header.segment_bytes, end.offset, end.offset, end.offset);
         let mut log = Log::new(Arc::clone(&segment), header, prepared, end, watermark, true);
         log.retire();
@@ -239,7 +219,7 @@ pub(crate) fn open(
         stage.condition = Condition::ReadOnly(Arc::new(damage));
         return Ok(Recovered {
             report,
-            segments: SegmentList::new(segments),
+            segments: SegmentList::new(found.all()),
             log,
             stage,
             watermark,
@@ -247,6 +227,9 @@ pub(crate) fn open(
             spares,
         });
     }
+    let mut segments = found.segments;
+    let producers = remembered(ground, &segments, &header, &scan)?;
+    segments.push(Arc::clone(&segment));
     if let Some(ahead) = ahead {
         let path = dir.join(file_name::segment(ahead));
         device
@@ -330,60 +313,20 @@ pub(crate) fn open(
     })
 }
 
-/// A header whose sizes cannot be this store's.
-fn check_geometry(
-    ground: &Ground,
-    id: ShardId,
-    dir: &Path,
-    header: &SegmentHeader,
-) -> Result<(), Error> {
-    let segment = Segment::new(id, dir, header.ordinal);
-    let io = || Error::io("opening the segment", &segment.path);
-    let file = ground
-        .device
-        .open(&segment.path, Access::Read)
-        .map_err(io())?;
-    let len = file.len().map_err(io())?;
-    if len != header.segment_bytes {
-        let reason = format!(
-            "the file has {len} bytes, its header says {}",
-            header.segment_bytes
-        );
-        return Err(segment.damaged(0, header.base_sequence, reason));
+/// A shard whose blocks the device does not write.
+fn check_block(ground: &Ground, segment: &Segment, header: &SegmentHeader) -> Result<(), Error> {
+    if header.block as usize == ground.block {
+        return Ok(());
     }
-    if header.block as usize != ground.block {
-        return Err(Error::Option {
-            option: "device",
-            reason: format!(
-                "{} has blocks of {} bytes, the device {}",
-                segment.path.display(),
-                header.block,
-                ground.block
-            ),
-        });
-    }
-    Ok(())
-}
-
-fn lost_header(segment: &Segment, reason: &str) -> Damage {
-    Damage {
-        file: segment.path.clone(),
-        offset: 0,
-        sequence: SequenceNumber(0),
-        resume: None,
-        reason: reason.into(),
-    }
-}
-
-/// A missing segment file is damage: what lies before it stays as evidence, what follows can be
-/// read.
-fn gap_in(id: ShardId, dir: &Path, ordinals: &mut Vec<u64>) -> Option<Damage> {
-    let at = ordinals
-        .windows(2)
-        .rposition(|pair| pair[1] != pair[0] + 1)?;
-    let missing = Segment::new(id, dir, ordinals[at] + 1);
-    ordinals.drain(..=at);
-    Some(lost_header(&missing, "the segment file is missing"))
+    Err(Error::Option {
+        option: "device",
+        reason: format!(
+            "{} has blocks of {} bytes, the device {}",
+            segment.path.display(),
+            header.block,
+            ground.block
+        ),
+    })
 }
 
 /// What the shard remembers of its producers: from the checkpoint and what was scanned after it;
@@ -399,18 +342,21 @@ fn remembered(
         && let Some(last) = sealed.last()
     {
         let device = &*ground.device;
-        let before = last.header(device)?;
         let dir = last.path.parent().unwrap_or(Path::new("."));
-        let checkpoint = Checkpoint::load(device, dir, last.ordinal, before.epoch);
+        let checkpoint = Checkpoint::load(device, dir, last.ordinal, header.previous_epoch);
         let whole = checkpoint
             .as_ref()
             .is_some_and(|c| c.end_sequence == header.previous_end_sequence);
         producers = checkpoint.map(|c| c.producers).unwrap_or_default();
         if !whole {
             let end = header.previous_end_offset;
-            for put in Scan::puts_in(ground, last, &before, end)? {
-                producers.note(put);
-            }
+            let puts = match last.header(device) {
+                Ok(before) => Scan::puts_in(ground, last, &before, end)?,
+                // Readers are told; its puts are forgotten with it.
+                Err(Error::Damaged { .. }) => Vec::new(),
+                Err(error) => return Err(error),
+            };
+            puts.into_iter().for_each(|put| producers.note(put));
         }
     }
     producers.roll_back(scan.end.sequence);

@@ -12,12 +12,15 @@ use crate::{
     error::Error,
     ground::Ground,
     index::{Checkpoint, Entry, SparseIndex},
-    io::device::{Access, File},
+    io::device::{Access, File, Map},
     read::{
         batch::Batch,
-        walk::{Found, Spot},
+        walk::{Found, Missing, Spot},
     },
-    segment::{Segment, SegmentHeader, list::SegmentEnd},
+    segment::{
+        Segment, SegmentHeader,
+        list::{SegmentEnd, unreadable},
+    },
     sequence::ShardId,
     shard::producers::{Producers, RecentPut},
 };
@@ -37,6 +40,8 @@ pub(crate) struct Beyond {
     pub end_sequence: u64,
     /// The highest watermark in the headers.
     pub watermark: u64,
+    /// Offset of a block that cannot be read, and why: there may be a header in it.
+    pub unreadable: Option<(u64, String)>,
     pub scanned_bytes: u64,
 }
 
@@ -44,6 +49,7 @@ pub(crate) struct Beyond {
 #[derive(Debug)]
 pub(crate) struct Scan {
     pub file: PathBuf,
+    pub file_bytes: u64,
     /// After the last batch that verifies with all before it.
     pub end: SegmentEnd,
     /// The highest watermark in any header of the segment.
@@ -52,6 +58,8 @@ pub(crate) struct Scan {
     pub closed: bool,
     /// Why the walk ended.
     pub reason: String,
+    /// It ended at bytes that the medium does not give.
+    pub unreadable: bool,
     pub beyond: Beyond,
     pub index: SparseIndex,
     /// The producers of the checkpoint from which the walk began, if there was one.
@@ -90,6 +98,7 @@ impl Scan {
         };
         let mut scan = Scan {
             file: segment.path.clone(),
+            file_bytes: first.map.len() as u64,
             end: SegmentEnd {
                 offset: first.offset,
                 sequence: first.sequence,
@@ -98,6 +107,7 @@ impl Scan {
             watermark: header.watermark,
             closed: false,
             reason: String::new(),
+            unreadable: false,
             beyond: Beyond::default(),
             index: SparseIndex::default(),
             checkpointed: None,
@@ -205,13 +215,18 @@ impl Scan {
             let batch = match batch {
                 Ok(batch) => batch,
                 // The page cache may be behind direct writes: the medium decides.
-                Err(_) => match spot.batch_from_medium(&*ground.device, 0) {
+                Err(_) => match spot.read_again(&*ground.device, 0) {
                     Ok(batch) => batch,
-                    Err(Error::Damaged { damage, .. }) => {
-                        self.reason.clone_from(&damage.reason);
+                    Err(Missing::Broken(reason)) => {
+                        self.reason = reason;
                         break;
                     }
-                    Err(error) => return Err(error),
+                    Err(Missing::Unreadable(reason)) => {
+                        self.reason = reason;
+                        self.unreadable = true;
+                        break;
+                    }
+                    Err(Missing::Failed(error)) => return Err(error),
                 },
             };
             let header = *batch.header();
@@ -261,7 +276,9 @@ fn look_beyond(
         let mut at = from.max(end.offset);
         while at < to {
             ahead.at(at);
-            at += beyond.look_at(end, at, ceiling).next_multiple_of(block);
+            at += beyond
+                .look_at(end, file, at, ceiling)?
+                .next_multiple_of(block);
         }
         offset = at.max(from + block);
     }
@@ -293,8 +310,7 @@ pub(super) fn look_ahead(
     while let Some((from, to)) = file.next_data(offset).map_err(io())? {
         for at in (from / block * block..to).step_by(block as usize) {
             read_ahead.at(at);
-            let bytes = map.bytes(at as usize, BATCH_HEADER_LEN).unwrap_or(&[]);
-            let Ok(Some(header)) = BatchHeader::decode(bytes) else {
+            let Some(header) = header_at(&*map, &*file, at).map_err(io())? else {
                 continue;
             };
             let ours = header.epoch != before.epoch && header.watermark <= header.first_sequence;
@@ -314,18 +330,29 @@ pub(super) fn look_ahead(
 impl Beyond {
     /// Looks at one block; how many bytes on to look next. What lies inside a batch that verifies
     /// is its records, whatever they look like.
-    fn look_at(&mut self, end: &Spot, offset: u64, ceiling: u64) -> u64 {
+    fn look_at(
+        &mut self,
+        end: &Spot,
+        file: &dyn File,
+        offset: u64,
+        ceiling: u64,
+    ) -> std::io::Result<u64> {
         let block = u64::from(end.header.block);
         self.scanned_bytes += block;
-        let Some(bytes) = end.map.bytes(offset as usize, BATCH_HEADER_LEN) else {
-            return block;
-        };
-        let Ok(Some(header)) = BatchHeader::decode(bytes) else {
-            return block;
+        let header = match header_at(&*end.map, file, offset) {
+            Ok(Some(header)) => header,
+            Ok(None) => return Ok(block),
+            Err(error) => match unreadable(file, &error) {
+                Some(reason) => {
+                    self.unreadable.get_or_insert((offset, reason));
+                    return Ok(block);
+                }
+                None => return Err(error),
+            },
         };
         // A writer never shows a watermark above the records that it writes.
         if header.epoch != end.header.epoch || header.watermark > header.first_sequence {
-            return block;
+            return Ok(block);
         }
         self.headers += 1;
         self.watermark = self.watermark.max(header.watermark);
@@ -342,10 +369,23 @@ impl Beyond {
             if header.first_sequence < ceiling {
                 self.resume.get_or_insert(header.first_sequence);
             }
-            return header.batch_len() as u64;
+            return Ok(header.batch_len() as u64);
         }
-        block
+        Ok(block)
     }
+}
+
+/// The header that lies at an offset, if one does: as the map shows it, or the medium where the
+/// map shows zeros for what it could not have.
+fn header_at(map: &dyn Map, file: &dyn File, offset: u64) -> std::io::Result<Option<BatchHeader>> {
+    let bytes = map.bytes(offset as usize, BATCH_HEADER_LEN).unwrap_or(&[]);
+    let header = BatchHeader::decode(bytes).ok().flatten();
+    if header.is_some() || !map.has_faulted() {
+        return Ok(header);
+    }
+    let mut bytes = [0; BATCH_HEADER_LEN];
+    file.read_medium_at(&mut bytes, offset)?;
+    Ok(BatchHeader::decode(&bytes).ok().flatten())
 }
 
 fn puts_of(batch: &Batch, mut each: impl FnMut(RecentPut)) {

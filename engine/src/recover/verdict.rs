@@ -24,17 +24,27 @@ pub(crate) fn judge(
     reopened: bool,
 ) -> Verdict {
     let expected = scan.end.sequence;
-    if scan.watermark.max(header.watermark) > expected {
+    let acknowledged = scan.watermark.max(header.watermark) > expected;
+    let here = (scan.end.offset, &scan.reason);
+    let unreadable = match &scan.beyond.unreadable {
+        _ if reopened => None,
+        _ if scan.unreadable => Some(here),
+        beyond => beyond.as_ref().map(|(offset, reason)| (*offset, reason)),
+    };
+    // What cannot be read may have been acknowledged, and may be readable again: nothing is cut
+    // off on the strength of that.
+    if acknowledged || unreadable.is_some() {
         // The power may take any part of what was only written: no more was promised.
-        if durability == Durability::Written && !reopened {
+        if durability == Durability::Written && !reopened && unreadable.is_none() {
             return Verdict::Trim;
         }
+        let (offset, reason) = unreadable.filter(|_| !acknowledged).unwrap_or(here);
         return Verdict::Damaged(Damage {
             file: scan.file.clone(),
-            offset: scan.end.offset,
+            offset,
             sequence: SequenceNumber(expected),
             resume: scan.beyond.resume.map(SequenceNumber),
-            reason: scan.reason.clone(),
+            reason: reason.clone(),
         });
     }
     // Only a batch of this segment's epoch could come back. Other bytes behind the end are what a

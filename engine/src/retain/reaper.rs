@@ -125,30 +125,20 @@ impl Work for Reaper {
 impl ShardCore {
     /// Bytes of batches in the segments.
     pub(crate) fn bytes(&self) -> u64 {
-        let active = lock(&self.log).committed().offset;
-        let mut bytes = active;
-        let Some(first) = self.segments.first() else {
-            return bytes;
-        };
-        for ordinal in first.ordinal.. {
-            let Some(segment) = self.segments.get(ordinal) else {
-                break;
-            };
-            bytes += self
-                .segment_end(&segment)
-                .ok()
-                .flatten()
-                .map_or(0, |end| end.offset);
-        }
-        bytes
+        let log = lock(&self.log);
+        let (active, committed) = (log.segment.ordinal, log.committed().offset);
+        drop(log);
+        let sealed = self.segments.range(0..active);
+        let ends = sealed
+            .iter()
+            .filter_map(|segment| self.segment_end(segment).ok()?);
+        ends.map(|end| end.offset).sum::<u64>() + committed
     }
 
     /// Drops segments past retention; how many.
     fn reap(self: &Arc<Self>, now_ms: u64, clock_trusted: bool) -> Result<usize, Error> {
         let _alone = lock(&self.reaping);
-        // What is damaged stays as it is: it is evidence.
-        let read_only = matches!(lock(&self.stage).condition, Condition::ReadOnly(_));
-        if self.retired.load(Ordering::SeqCst) || read_only {
+        if self.retired.load(Ordering::SeqCst) || self.is_evidence() {
             return Ok(0);
         }
         let Retention { age, bytes } = *lock(&self.retention);
@@ -158,7 +148,7 @@ impl ShardCore {
         let mut held = if bytes.is_some() { self.bytes() } else { 0 };
         let mut dropped = 0;
         while let Some(first) = self.segments.first() {
-            let Some(end) = self.segment_end(&first)? else {
+            let Some(end) = self.known_end(&first)? else {
                 break;
             };
             let too_old = age_ms.is_some_and(|age| end.last_time_ms.saturating_add(age) < now_ms);
@@ -167,7 +157,7 @@ impl ShardCore {
                 break;
             }
             drop(first);
-            if !self.drop_first()? {
+            if !self.drop_first(end)? {
                 break;
             }
             held = held.saturating_sub(end.offset);
@@ -194,25 +184,41 @@ impl ShardCore {
         let Some(first) = self.segments.first() else {
             return Ok(false);
         };
-        Ok(first.header(&*self.ground.device)?.created_ms < time_ms)
+        match first.header(&*self.ground.device) {
+            Ok(header) => Ok(header.created_ms < time_ms),
+            Err(Error::Damaged { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Where the batches of a sealed segment end, if anything says so: one of which nobody knows
+    /// is not dropped.
+    fn known_end(&self, segment: &Arc<Segment>) -> Result<Option<SegmentEnd>, Error> {
+        match self.segment_end(segment) {
+            Err(Error::Damaged { .. }) => Ok(None),
+            other => other,
+        }
+    }
+
+    /// Whether its files are evidence, and stay as they are.
+    fn is_evidence(&self) -> bool {
+        matches!(lock(&self.stage).condition, Condition::ReadOnly(_))
     }
 
     /// Drops sealed segments whose records are all below `before`; how many.
     pub(crate) fn trim(&self, before: u64) -> Result<usize, Error> {
         let _alone = lock(&self.reaping);
-        if self.retired.load(Ordering::SeqCst) {
+        if self.retired.load(Ordering::SeqCst) || self.is_evidence() {
             return Ok(0);
         }
         let mut dropped = 0;
         while let Some(first) = self.segments.first() {
-            if self
-                .segment_end(&first)?
-                .is_none_or(|end| end.sequence > before)
-            {
+            let end = self.known_end(&first)?;
+            let Some(end) = end.filter(|end| end.sequence <= before) else {
                 break;
-            }
+            };
             drop(first);
-            if !self.drop_first()? {
+            if !self.drop_first(end)? {
                 break;
             }
             dropped += 1;
@@ -220,9 +226,9 @@ impl ShardCore {
         Ok(dropped)
     }
 
-    /// Drops the first segment, unless the shard would not outlive a crash without it. Readers
-    /// see the new oldest record first.
-    fn drop_first(&self) -> Result<bool, Error> {
+    /// Drops the first segment, which ends at `end`, unless the shard would not outlive a crash
+    /// without it. Readers see the new oldest record first.
+    fn drop_first(&self, end: SegmentEnd) -> Result<bool, Error> {
         let Some(next) = self.segments.second() else {
             return Ok(false);
         };
@@ -233,7 +239,11 @@ impl ShardCore {
         }
         drop(log);
         let device = &*self.ground.device;
-        let base = next.header(device)?.base_sequence;
+        let base = match next.header(device) {
+            Ok(header) => header.base_sequence,
+            Err(Error::Damaged { .. }) => end.sequence,
+            Err(error) => return Err(error),
+        };
         self.oldest.fetch_max(base, Ordering::AcqRel);
         let Some(first) = self.segments.pop_first() else {
             return Ok(false);

@@ -20,6 +20,11 @@ pub(crate) fn segment(ordinal: u64) -> String {
     format!("{ordinal:016x}.seg")
 }
 
+/// The same while it is made: under its name, a segment has its length.
+pub(crate) fn partial_segment(ordinal: u64) -> String {
+    format!("{ordinal:016x}.seg.partial")
+}
+
 pub(crate) fn index(ordinal: u64) -> String {
     format!("{ordinal:016x}.idx")
 }
@@ -76,6 +81,7 @@ mod tests {
         assert_eq!(parse(&segment(0x1f)), Some(Name::Segment(0x1f)));
         assert_eq!(parse(&index(3)), Some(Name::Index(3)));
         assert_eq!(parse(&spare(u64::MAX)), Some(Name::Spare(u64::MAX)));
+        assert_eq!(parse(&partial_segment(3)), Some(Name::Partial));
         assert_eq!(parse(&partial_index(3)), Some(Name::Partial));
         assert_eq!(parse(&partial_spare(MADE_AHEAD)), Some(Name::Partial));
         for stranger in [

@@ -1,8 +1,12 @@
 //! A shard's segments in order. Headers are read and files mapped when first asked for, so that
 //! opening does not cost more where more is stored.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::VecDeque,
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak,
@@ -14,13 +18,30 @@ use super::{SegmentHeader, file_name, header::SEGMENT_HEADER_LEN};
 use crate::{
     error::{Damage, Error},
     index::{Checkpoint, SparseIndex},
-    io::device::{Access, Device, Map},
+    io::device::{Access, Device, File, Map},
     sequence::{SequenceNumber, ShardId},
 };
 
 /// Locks a mutex; a panic elsewhere while it was held does not make its data unusable here.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Why the medium does not give what a file should have, when that is what a failed read says.
+/// `None` when it says that the process lacks something, which may pass.
+pub(crate) fn unreadable(file: &dyn File, error: &io::Error) -> Option<String> {
+    match error.kind() {
+        io::ErrorKind::OutOfMemory
+        | io::ErrorKind::Interrupted
+        | io::ErrorKind::WouldBlock
+        | io::ErrorKind::InvalidInput
+        | io::ErrorKind::Unsupported => None,
+        io::ErrorKind::UnexpectedEof => Some(match file.len() {
+            Ok(len) => format!("the file was cut short: it has {len} bytes"),
+            Err(error) => format!("the file was cut short: {error}"),
+        }),
+        _ => Some(format!("the medium cannot be read here: {error}")),
+    }
 }
 
 /// Where the batches of a segment end.
@@ -41,6 +62,9 @@ pub(crate) struct Segment {
     pub ordinal: u64,
     pub path: PathBuf,
     header: OnceLock<SegmentHeader>,
+    /// Set when nothing in it can be read: the file is missing, or its header cannot be made
+    /// again.
+    lost: OnceLock<Arc<Damage>>,
     /// Set when the segment is sealed; that of the active one moves with the watermark.
     end: Mutex<Option<SegmentEnd>>,
     index: RwLock<Option<SparseIndex>>,
@@ -57,6 +81,7 @@ impl Segment {
             ordinal,
             path: dir.join(file_name::segment(ordinal)),
             header: OnceLock::new(),
+            lost: OnceLock::new(),
             end: Mutex::new(None),
             index: RwLock::new(None),
             map: Mutex::new(None),
@@ -72,57 +97,55 @@ impl Segment {
         segment
     }
 
+    /// Stands for files that are missing, from this ordinal up to the next segment.
+    pub(crate) fn missing(shard: ShardId, dir: &Path, ordinal: u64) -> Arc<Segment> {
+        let segment = Segment::new(shard, dir, ordinal);
+        let _ = segment.lost.set(Arc::new(segment.missing_file()));
+        segment
+    }
+
+    /// What is wrong where its file is missing.
+    pub(crate) fn missing_file(&self) -> Damage {
+        self.damage(0, 0, "the segment file is missing".into())
+    }
+
+    /// What is wrong, where nothing in it can be read: its file is missing, or its header could
+    /// not be made again when it was asked for.
+    pub(crate) fn lost(&self) -> Option<Damage> {
+        self.lost.get().map(|damage| (**damage).clone())
+    }
+
     /// Its header, read when first asked for. One that is lost is made again from what lies
     /// around it, as far as that goes.
-    pub(crate) fn header(&self, device: &dyn Device) -> Result<SegmentHeader, Error> {
+    pub(crate) fn header(self: &Arc<Self>, device: &dyn Device) -> Result<SegmentHeader, Error> {
         if let Some(header) = self.header.get() {
             return Ok(*header);
         }
+        if let Some(damage) = self.lost.get() {
+            return Err(self.error(Arc::clone(damage)));
+        }
         let lost = match self.read_header(device) {
             Ok(Some(header)) => return Ok(*self.header.get_or_init(|| header)),
-            Ok(None) => self.damaged(0, 0, "the segment header is all zeros".into()),
-            Err(lost @ Error::Damaged { .. }) => lost,
+            Ok(None) => self.damage(0, 0, "the segment header is all zeros".into()),
+            Err(Error::Damaged { damage, .. }) => (*damage).clone(),
+            Err(error) if error.is_not_found() => {
+                return Err(self.error(Arc::new(self.missing_file())));
+            }
             Err(error) => return Err(error),
         };
-        match self.rebuilt_header(device) {
+        match self.remade_header(device) {
             Some(header) => {
-                tracing::error!(shard = %self.shard, error = %lost, "the header of a sealed segment is lost; it is read by what its batches say");
+                tracing::error!(shard = %self.shard, damage = %lost, "the header of a segment is lost; it is read by what its batches say");
                 Ok(*self.header.get_or_init(|| header))
             }
-            None => Err(lost),
+            None => Err(self.lose(lost.reason)),
         }
     }
 
-    /// What the first batch says of the segment, when it is of the epoch that the next segment
-    /// says this one has. Where the segment before ends is not known from it: an end offset of 0.
-    fn rebuilt_header(&self, device: &dyn Device) -> Option<SegmentHeader> {
-        let next = Segment::new(
-            self.shard,
-            self.path.parent()?,
-            self.ordinal.checked_add(1)?,
-        );
-        let next = next.read_header(device).ok()??;
-        let file = device.open(&self.path, Access::Read).ok()?;
-        let mut bytes = [0; millstream_format::BATCH_HEADER_LEN];
-        file.read_at(&mut bytes, next.block.into()).ok()?;
-        let first = millstream_format::BatchHeader::decode(&bytes).ok()??;
-        (first.epoch == next.previous_epoch).then_some(SegmentHeader {
-            block: next.block,
-            shard: self.shard.0,
-            ordinal: self.ordinal,
-            epoch: first.epoch,
-            segment_bytes: file.len().ok()?,
-            base_sequence: first.first_sequence,
-            watermark: first.watermark,
-            created_ms: first.time_ms,
-            previous_epoch: 0,
-            previous_end_offset: 0,
-            previous_end_sequence: first.first_sequence,
-            // Not less than it was: whoever seeks a time begins a segment earlier at worst.
-            previous_last_time_ms: first.time_ms,
-            jumped: false,
-            trimmed: false,
-        })
+    /// Nothing in the segment can be read, and never will be.
+    fn lose(&self, reason: String) -> Error {
+        let damage = || Arc::new(self.damage(0, 0, reason));
+        self.error(Arc::clone(self.lost.get_or_init(damage)))
     }
 
     /// Reads the header from the file; `None` when the segment was not begun.
@@ -131,14 +154,14 @@ impl Segment {
         let io = || Error::io("reading the segment header", &self.path);
         let file = device.open(&self.path, Access::Read).map_err(io())?;
         let len = file.len().map_err(io())?;
-        if len == 0 {
-            // Its name reached the medium, and nothing else yet.
-            return Ok(None);
-        }
         if len < SEGMENT_HEADER_LEN as u64 {
             return Err(self.damaged(0, 0, "the file is too short for a segment".into()));
         }
-        file.read_at(&mut bytes, 0).map_err(io())?;
+        file.read_at(&mut bytes, 0)
+            .map_err(|error| match unreadable(&*file, &error) {
+                Some(reason) => self.damaged(0, 0, reason),
+                None => io()(error),
+            })?;
         let header = match SegmentHeader::decode(&bytes) {
             Ok(None) => return Ok(None),
             Ok(Some(header)) => header,
@@ -154,17 +177,26 @@ impl Segment {
         Ok(Some(header))
     }
 
-    /// An error that names a place in this segment.
+    /// A place in this segment that does not verify, with nothing behind it.
+    pub(crate) fn damage(&self, offset: u64, sequence: u64, reason: String) -> Damage {
+        Damage {
+            file: self.path.clone(),
+            offset,
+            sequence: SequenceNumber(sequence),
+            resume: None,
+            reason,
+        }
+    }
+
+    /// The same as an error.
     pub(crate) fn damaged(&self, offset: u64, sequence: u64, reason: String) -> Error {
+        self.error(Arc::new(self.damage(offset, sequence, reason)))
+    }
+
+    fn error(&self, damage: Arc<Damage>) -> Error {
         Error::Damaged {
             shard: self.shard,
-            damage: Arc::new(Damage {
-                file: self.path.clone(),
-                offset,
-                sequence: SequenceNumber(sequence),
-                resume: None,
-                reason,
-            }),
+            damage,
         }
     }
 
@@ -180,7 +212,7 @@ impl Segment {
     /// Runs `look` on the index, loading it from its checkpoint when it is not in memory.
     /// Without a checkpoint the index is empty, and readers walk from the first batch.
     pub(crate) fn with_index<R>(
-        &self,
+        self: &Arc<Self>,
         device: &dyn Device,
         look: impl FnOnce(&SparseIndex) -> R,
     ) -> Result<R, Error> {
@@ -257,7 +289,9 @@ impl MapCache {
         segment: &Arc<Segment>,
     ) -> Result<Arc<dyn Map>, Error> {
         segment.touched.store(true, Ordering::Relaxed);
-        if let Some(map) = lock(&segment.map).as_ref() {
+        // One that has faulted shows zeros for good, whatever the medium would give by now.
+        let good = |map: &&Arc<dyn Map>| !map.has_faulted();
+        if let Some(map) = lock(&segment.map).as_ref().filter(good) {
             return Ok(Arc::clone(map));
         }
         let mapped = device
@@ -266,10 +300,12 @@ impl MapCache {
             .map_err(Error::io("mapping the segment", &segment.path))?;
         {
             let mut own = lock(&segment.map);
-            if let Some(map) = own.as_ref() {
+            if let Some(map) = own.as_ref().filter(good) {
                 return Ok(Arc::clone(map));
             }
-            *own = Some(Arc::clone(&mapped));
+            if own.replace(Arc::clone(&mapped)).is_some() {
+                return Ok(mapped);
+            }
         }
         let mut all = lock(&self.mapped);
         all.push_back(Arc::downgrade(segment));
@@ -297,7 +333,9 @@ impl MapCache {
     }
 }
 
-/// The segments of a shard, oldest first, ordinals without a gap.
+/// The segments of a shard, oldest first. Where files are missing, one entry stands for all of
+/// them up to the next; that, and a segment whose header cannot be made again, has no header but
+/// an error that names it.
 #[derive(Debug, Default)]
 pub(crate) struct SegmentList {
     segments: RwLock<VecDeque<Arc<Segment>>>,
@@ -314,6 +352,12 @@ impl SegmentList {
         self.segments.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, VecDeque<Arc<Segment>>> {
+        let segments = self.segments.write();
+        segments.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Entries, those for missing files among them.
     pub(crate) fn len(&self) -> usize {
         self.read().len()
     }
@@ -327,26 +371,17 @@ impl SegmentList {
     }
 
     pub(crate) fn push(&self, segment: Arc<Segment>) {
-        self.segments
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push_back(segment);
+        self.write().push_back(segment);
     }
 
     /// Puts a segment back that was taken off.
     pub(crate) fn push_front(&self, segment: Arc<Segment>) {
-        self.segments
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push_front(segment);
+        self.write().push_front(segment);
     }
 
     /// Takes the oldest segment off the list, unless it is the last one.
     pub(crate) fn pop_first(&self) -> Option<Arc<Segment>> {
-        let mut segments = self
-            .segments
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut segments = self.write();
         if segments.len() < 2 {
             return None;
         }
@@ -356,28 +391,57 @@ impl SegmentList {
     /// The segment of an ordinal.
     pub(crate) fn get(&self, ordinal: u64) -> Option<Arc<Segment>> {
         let segments = self.read();
-        let first = segments.front()?.ordinal;
-        let at = usize::try_from(ordinal.checked_sub(first)?).ok()?;
+        let at = segments.partition_point(|segment| segment.ordinal < ordinal);
+        segments.get(at).filter(|s| s.ordinal == ordinal).cloned()
+    }
+
+    /// The entry after the one of an ordinal.
+    pub(crate) fn after(&self, ordinal: u64) -> Option<Arc<Segment>> {
+        let segments = self.read();
+        let at = segments.partition_point(|segment| segment.ordinal <= ordinal);
         segments.get(at).cloned()
     }
 
+    /// The entries with ordinals in a range.
+    pub(crate) fn range(&self, ordinals: std::ops::Range<u64>) -> Vec<Arc<Segment>> {
+        let segments = self.read();
+        let from = segments.partition_point(|segment| segment.ordinal < ordinals.start);
+        let rest = segments.range(from..);
+        rest.take_while(|segment| segment.ordinal < ordinals.end)
+            .cloned()
+            .collect()
+    }
+
     /// The last segment for which `before` says that it begins at or before what is sought;
-    /// the first when none does. Reads headers as a binary search does.
+    /// the first entry when none does. Reads headers as a binary search does, and passes over
+    /// those that are lost: whoever reads on to such a place is told there.
     pub(crate) fn find(
         &self,
         device: &dyn Device,
         before: impl Fn(&SegmentHeader) -> bool,
     ) -> Result<Option<Arc<Segment>>, Error> {
         let segments = self.read().clone();
-        let (mut low, mut high) = (0, segments.len());
+        let (mut low, mut high, mut found) = (0, segments.len(), 0);
         while low < high {
             let middle = low.midpoint(high);
-            if before(&segments[middle].header(device)?) {
-                low = middle + 1;
-            } else {
-                high = middle;
+            let mut probe = middle;
+            let header = loop {
+                match segments[probe].header(device) {
+                    Ok(header) => break Some(header),
+                    Err(Error::Damaged { .. }) if probe > low => probe -= 1,
+                    Err(Error::Damaged { .. }) => break None,
+                    Err(error) => return Err(error),
+                }
+            };
+            match header {
+                Some(header) if before(&header) => {
+                    found = probe;
+                    low = middle + 1;
+                }
+                Some(_) => high = probe,
+                None => low = middle + 1,
             }
         }
-        Ok(segments.get(low.saturating_sub(1)).cloned())
+        Ok(segments.get(found).cloned())
     }
 }

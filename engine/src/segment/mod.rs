@@ -3,6 +3,7 @@
 pub(crate) mod file_name;
 pub(crate) mod header;
 pub(crate) mod list;
+mod lost_header;
 pub(crate) mod prepare;
 
 pub(crate) use header::SegmentHeader;

@@ -274,9 +274,10 @@ pub struct ShardStatus {
     pub state: ShardState,
     /// The oldest record that is kept.
     pub oldest: SequenceNumber,
-    /// The sequence number after the newest readable record.
+    /// The sequence number after the newest readable record. Where records are lost at the end,
+    /// it counts at least one of them, so that a cursor comes to them.
     pub end: SequenceNumber,
-    /// Segment files.
+    /// Segment files. Missing ones between two others count as one.
     pub segments: usize,
     /// Bytes of batches in them, with their padding.
     pub bytes: u64,
@@ -561,6 +562,7 @@ impl Shard {
 
     /// Drops the oldest sealed segments, those whose records are all below `before`; how many.
     /// The segment that is written to stays, and so does one whose successor is not yet durable.
+    /// Of a shard that is read-only all stay: they are evidence.
     ///
     /// # Errors
     /// When a file cannot be removed, or a segment header that is needed cannot be read.

@@ -223,10 +223,12 @@ impl ShardCore {
             }
             device.remove_file(&spare)?;
         }
-        let file = make_file(device, &path, self.options.segment_bytes)?;
+        let partial = self.dir.join(file_name::partial_segment(ordinal));
+        let file = make_file(device, &partial, self.options.segment_bytes)?;
         // The header is the first write of a roll: it is not to wait for blocks.
         file.allocate(0, block)?;
         file.sync()?;
+        device.rename(&partial, &path)?;
         device.sync_dir(&self.dir)?;
         Ok(Successor {
             file,

@@ -31,6 +31,18 @@ pub enum CatalogError {
         /// What is missing.
         reason: &'static str,
     },
+    /// The store beside it is another one.
+    #[error(
+        "catalog {path} belongs to store {expected:016x}, the store beside it is {found:016x}: was one of them restored from elsewhere? Put back the store or the catalog that belongs to the other", path = .path.display()
+    )]
+    OtherStore {
+        /// The catalog's file.
+        path: PathBuf,
+        /// Identity of the store that is there.
+        found: u64,
+        /// Identity of the store that its shards are in.
+        expected: u64,
+    },
     /// The system refused an operation.
     #[error("{doing} {path}: {source}", path = .path.display())]
     Io {

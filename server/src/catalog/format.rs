@@ -1,5 +1,5 @@
 //! The table `meta`: the catalog's format version, the one table that every version must be able
-//! to read.
+//! to read, and the store that its shards are in.
 
 use std::path::Path;
 
@@ -12,6 +12,7 @@ pub const CATALOG_FORMAT: u64 = 1;
 
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 const FORMAT_KEY: &str = "format";
+const STORE_KEY: &str = "store";
 
 pub(super) fn init(txn: &WriteTransaction) -> Result<(), redb::Error> {
     txn.open_table(META)?.insert(FORMAT_KEY, CATALOG_FORMAT)?;
@@ -43,6 +44,17 @@ pub(super) fn check(txn: &ReadTransaction, path: &Path) -> Result<(), CatalogErr
         }),
         None => Err(not_a_catalog("it does not say its format")),
     }
+}
+
+/// The identity of the store, once it is known.
+pub(super) fn store(txn: &ReadTransaction) -> Result<Option<u64>, redb::Error> {
+    let table = txn.open_table(META)?;
+    Ok(table.get(STORE_KEY)?.map(|value| value.value()))
+}
+
+pub(super) fn set_store(txn: &WriteTransaction, store: u64) -> Result<(), redb::Error> {
+    txn.open_table(META)?.insert(STORE_KEY, store)?;
+    Ok(())
 }
 
 #[cfg(test)]

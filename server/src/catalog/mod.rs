@@ -166,6 +166,24 @@ impl Catalog {
         builder
     }
 
+    /// Checks that its shards are in the store of this identity, and remembers that where it was
+    /// not known yet.
+    ///
+    /// # Errors
+    /// [`CatalogError::OtherStore`] when they are in another one.
+    pub(crate) fn join_store(&self, store: u64) -> Result<(), CatalogError> {
+        let txn = self.read()?;
+        match self.named("reading", || format::store(&txn))? {
+            Some(found) if found == store => Ok(()),
+            Some(found) => Err(CatalogError::OtherStore {
+                path: self.path.clone(),
+                found: store,
+                expected: found,
+            }),
+            None => self.write(|txn| format::set_store(txn, store)),
+        }
+    }
+
     /// Every stream, in the order of names.
     pub(crate) fn load(&self) -> Result<Vec<StreamRow>, CatalogError> {
         let txn = self.read()?;

@@ -34,6 +34,7 @@ fn code(context: &Context, error: &ServiceError) -> (ErrorCode, u64) {
         | ServiceError::LongKey => ErrorCode::BadRequest,
         ServiceError::NoSuchShard { .. } => ErrorCode::NoSuchShard,
         ServiceError::ShardMapChanged { .. } => ErrorCode::ShardMapChanged,
+        ServiceError::ShardLost { .. } => ErrorCode::ShardLost,
         ServiceError::Unavailable { .. } | ServiceError::Overloaded => ErrorCode::Overloaded,
         ServiceError::RecordTooLarge { limit, .. } => {
             return (ErrorCode::RecordTooLarge, *limit as u64);

@@ -125,7 +125,7 @@ impl Pieces {
     ) -> Result<(), Gone> {
         let mut head = Vec::new();
         encode(chunk, id, piece.bytes, &mut head);
-        let payload = Payload::new(&self.context, piece.batches);
+        let payload = Payload::new(|held| self.context.keep_memory(held), piece.batches);
         self.answers
             .put(Out::Piece {
                 head,

@@ -141,8 +141,7 @@ impl Outgoing {
                     payload,
                     room,
                 }) => {
-                    self.gathered.extend_from_slice(&head);
-                    self.send_payload(&payload).await?;
+                    self.send_piece(&head, &payload).await?;
                     drop((payload, room));
                 }
                 Step::Flush => self.flush().await?,
@@ -191,8 +190,21 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Sends what was gathered and a payload after it, from where it lies.
-    async fn send_payload(&mut self, payload: &Payload) -> io::Result<()> {
+    /// Sends what was gathered, and a frame whose payload is sent from where it lies.
+    ///
+    /// Where the payload cannot be had any more the connection ends: asked again on another one,
+    /// the service says what is wrong. When this happens in the middle of the frame, the system
+    /// refuses to read the pages, which ends the connection too, or sends zeros, which the
+    /// client's checksum finds.
+    async fn send_piece(&mut self, head: &[u8], payload: &Payload) -> io::Result<()> {
+        if !payload.is_intact() {
+            self.flush().await?;
+            tracing::error!(
+                "a segment became unreadable after a batch was read from it; the connection is closed, and the client told when it asks again"
+            );
+            return Err(io::Error::other("what was read cannot be read any more"));
+        }
+        self.gathered.extend_from_slice(head);
         let limit = self.context.limits.send_timeout;
         let mut slices = Vec::with_capacity(1 + payload.parts.len());
         slices.push(IoSlice::new(&self.gathered));

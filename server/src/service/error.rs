@@ -48,6 +48,14 @@ pub(crate) enum ServiceError {
         index: u32,
         reason: Arc<str>,
     },
+    #[error(
+        "shard {index} of stream {stream:?} is lost: {reason}; restore the store from a backup, or delete the stream"
+    )]
+    ShardLost {
+        stream: String,
+        index: u32,
+        reason: Arc<str>,
+    },
     #[error("the partition key is empty; give every record 1 to 256 characters")]
     EmptyKey,
     #[error("the partition key has more than 256 characters")]

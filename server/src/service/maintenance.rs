@@ -99,7 +99,7 @@ impl Service {
             return true;
         };
         if stream.open(shard).is_err() {
-            return self.open_shard(&stream, shard);
+            return self.open_shard(&stream, shard) || shard.is_lost();
         }
         match self.store.reopen_shard(id) {
             Ok(handle) => {

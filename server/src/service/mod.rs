@@ -11,6 +11,7 @@ mod shards;
 mod stream;
 mod streams;
 mod table;
+mod told;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard},
@@ -34,6 +35,7 @@ pub(crate) use streams::CreateStream;
 
 use maintenance::Sick;
 use table::Table;
+use told::Told;
 
 /// Changes of the catalog at a time; each has a thread while it lasts.
 const CHANGES_AT_A_TIME: usize = 4;
@@ -99,6 +101,7 @@ pub(crate) struct Service {
     /// Bounds the threads of reads that may have to wait for the medium.
     reads: Arc<Semaphore>,
     sick: Sick,
+    told: Told,
 }
 
 impl Service {
@@ -132,10 +135,14 @@ impl Service {
     }
 
     /// Looks at an error on its way out: a shard that a failed write has poisoned is to be
-    /// opened again.
+    /// opened again, and damage is told in the log.
     pub(crate) fn note(&self, error: &EngineError) {
-        if let EngineError::Poisoned { shard, .. } = error {
-            self.sick.note(*shard);
+        match error {
+            EngineError::Poisoned { shard, .. } => self.sick.note(*shard),
+            EngineError::Damaged { shard, damage } => {
+                self.told.tell(*shard, damage);
+            }
+            _ => {}
         }
     }
 

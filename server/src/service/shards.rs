@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     CHANGES_AT_A_TIME, Service, ServiceError, Settings, Stream, StreamShard, Totals,
-    maintenance::Sick, table::Table,
+    maintenance::Sick, stream::Trouble, table::Table, told::Told,
 };
 use crate::{
     catalog::{Catalog, StreamRow, StreamStatus},
@@ -47,6 +47,7 @@ impl Service {
             reads: Arc::new(Semaphore::new(settings.reads)),
             changes: Arc::new(Semaphore::new(CHANGES_AT_A_TIME)),
             sick: Sick::default(),
+            told: Told::default(),
             totals: Mutex::new(Totals::default()),
             table: ArcSwap::from_pointee(Table::default()),
             store,
@@ -58,6 +59,7 @@ impl Service {
             path: data.to_owned(),
             reason,
         };
+        service.catalog.join_store(service.store.id())?;
         let (active, unfinished): (Vec<_>, Vec<_>) = service
             .catalog
             .load()?
@@ -157,7 +159,8 @@ impl Service {
         Ok(())
     }
 
-    /// Opens one shard; where that fails the shard is out of use, and is tried again.
+    /// Opens one shard; where that fails the shard is out of use. It is tried again, unless
+    /// nothing of it is left to be opened.
     pub(super) fn open_shard(&self, stream: &Stream, shard: &StreamShard) -> bool {
         let options = self.shard_options(stream);
         match self.store.open_shard(shard.id, options) {
@@ -166,10 +169,22 @@ impl Service {
                 shard.opened(handle);
                 true
             }
+            Err(error @ (EngineError::NoShard { .. } | EngineError::Damaged { .. })) => {
+                let (name, index) = (stream.name(), shard.index);
+                let reason = match error {
+                    EngineError::NoShard { .. } => {
+                        format!("its directory {} is not in the store", shard.id.dir_name())
+                    }
+                    error => error.to_string(),
+                };
+                tracing::error!(stream = name, shard = index, id = %shard.id, reason, "a shard is lost; the others are served. Restore the store from a backup, or delete the stream");
+                shard.failed(Trouble::Lost(reason));
+                false
+            }
             Err(error) => {
                 let (name, index) = (stream.name(), shard.index);
                 tracing::error!(stream = name, shard = index, id = %shard.id, %error, "a shard cannot be opened; the others are served, and it is tried again");
-                shard.failed(error.to_string());
+                shard.failed(Trouble::Passing(error.to_string()));
                 self.sick.note(shard.id);
                 false
             }

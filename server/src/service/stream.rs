@@ -34,7 +34,16 @@ pub(crate) struct StreamShard {
     /// `None` while it cannot be opened.
     handle: ArcSwapOption<Shard>,
     /// Why not.
-    trouble: ArcSwapOption<String>,
+    trouble: ArcSwapOption<Trouble>,
+}
+
+/// Why a shard is not open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// It is tried again.
+    Passing(String),
+    /// There is nothing to be opened.
+    Lost(String),
 }
 
 impl Stream {
@@ -134,14 +143,26 @@ impl Stream {
     pub(crate) fn open(&self, shard: &StreamShard) -> Result<Shard, ServiceError> {
         match &*shard.handle.load() {
             Some(handle) => Ok(Shard::clone(handle)),
-            None => Err(ServiceError::Unavailable {
-                stream: self.name().to_owned(),
-                index: shard.index,
-                reason: shard.trouble.load_full().map_or_else(
-                    || Arc::from("it is being opened"),
-                    |reason| Arc::from(reason.as_str()),
-                ),
-            }),
+            None => {
+                let (stream, index) = (self.name().to_owned(), shard.index);
+                Err(match shard.trouble.load().as_deref() {
+                    Some(Trouble::Lost(reason)) => ServiceError::ShardLost {
+                        stream,
+                        index,
+                        reason: Arc::from(reason.as_str()),
+                    },
+                    Some(Trouble::Passing(reason)) => ServiceError::Unavailable {
+                        stream,
+                        index,
+                        reason: Arc::from(reason.as_str()),
+                    },
+                    None => ServiceError::Unavailable {
+                        stream,
+                        index,
+                        reason: Arc::from("it is being opened"),
+                    },
+                })
+            }
         }
     }
 }
@@ -154,8 +175,13 @@ impl StreamShard {
     }
 
     /// Remembers why it could not be opened.
-    pub(super) fn failed(&self, reason: String) {
-        self.trouble.store(Some(Arc::new(reason)));
+    pub(super) fn failed(&self, trouble: Trouble) {
+        self.trouble.store(Some(Arc::new(trouble)));
+    }
+
+    /// Whether there is nothing to be opened.
+    pub(super) fn is_lost(&self) -> bool {
+        matches!(self.trouble.load().as_deref(), Some(Trouble::Lost(_)))
     }
 }
 

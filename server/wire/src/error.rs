@@ -206,6 +206,9 @@ error_codes! {
     TooManyRequests = 26, Refused, Later;
     /// A defect or a failure of the system that has no code of its own.
     Internal = 27, Unknown, Never;
+    /// Nothing of the shard is left to be opened: its files are missing, or none of them can be
+    /// read. The other shards of the stream are served.
+    ShardLost = 28, Refused, Never;
 }
 
 impl fmt::Display for ErrorCode {

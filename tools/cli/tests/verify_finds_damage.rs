@@ -117,8 +117,14 @@ fn a_missing_segment_is_told_by_whoever_reads() {
     failed(1, offline("verify", &data));
 
     let server = Server::start(&data);
-    let said = failed(1, server.command(&["get", "logs"]).output().unwrap());
+    let output = server.command(&["get", "logs"]).output().unwrap();
+    let got = lines(&output.stdout);
+    let record = |n: u64| format!("record number {n:060}").into_bytes();
+    assert!(got.contains(&&record(0)[..]), "what is before the gap");
+    assert!(got.contains(&&record(59_999)[..]), "what is after it");
+    let said = failed(1, output);
     assert!(said.contains("damaged: shardId-000000000000"), "{said}");
+    assert!(said.contains("0000000000000001.seg"), "{said}");
     let output = server.command(&["get", "logs", "--limit", "3"]).output();
     assert_eq!(lines(&succeeded(output.unwrap())).len(), 3);
 }

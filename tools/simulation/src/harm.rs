@@ -222,8 +222,6 @@ impl Harm {
                 "a write went astray"
             }
             6 => {
-                return None;
-                #[allow(unreachable_code)]
                 let from = BLOCK * (1 + choices.below((end / BLOCK) as u64) as usize);
                 let len = BLOCK * (1 + choices.below(4) as usize);
                 disk.make_unreadable(&path, from as u64, len as u64).ok()?;

@@ -332,6 +332,8 @@ impl ShardModel {
                 continue;
             }
             match harm {
+                // Of what was only written, any part may be taken.
+                Some(_) if !self.durable => {}
                 Some(harm) if found.gap_covers(*sequence) => harm.may_cover(*sequence)?,
                 Some(harm) if harm.may_be_silent(*sequence) => {}
                 _ => {

@@ -440,11 +440,16 @@ impl Disk {
     }
 
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
-        let id = self.find(from)?;
-        let (from, name) = (name_of(from)?, name_of(to)?);
-        let directory = self.parent(to)?;
-        directory.change(NameChange::Rename(from, name));
-        self.names.insert(id, to.to_path_buf());
+        let (old, name) = (name_of(from)?, name_of(to)?);
+        match self.parent(from)?.names.get(&old) {
+            Some(Node::File(id)) => {
+                let id = *id;
+                self.names.insert(id, to.to_path_buf());
+            }
+            Some(Node::Directory(_)) => {}
+            None => return Err(not_found()),
+        }
+        self.parent(to)?.change(NameChange::Rename(old, name));
         Ok(())
     }
 

@@ -1,9 +1,8 @@
 //! `millstream get`: records of a stream on standard output.
 
 use std::{
-    collections::BTreeSet,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -11,7 +10,7 @@ use std::{
 
 use clap::Args;
 use millstream_client::{
-    Client, Error, ErrorCode, FollowOptions, Follower, Position, ReadBatch, Reader, ShardState,
+    Client, Error, ErrorCode, FollowOptions, Follower, Position, ReadBatch, Reader,
 };
 use tokio::{
     sync::{Semaphore, watch},
@@ -120,13 +119,6 @@ pub(crate) async fn run(global: &Global, arguments: GetArguments) -> Result<(), 
             shards.len()
         )));
     }
-    let damaged: Vec<u32> = stream
-        .shards
-        .iter()
-        .filter(|shard| shard.state == ShardState::ReadOnly)
-        .map(|shard| shard.shard.index)
-        .filter(|index| shards.iter().any(|(read, _)| read == index))
-        .collect();
     let begun = Instant::now();
     let (sink, writer) = sink::start(std::io::stdout());
     let totals = Arc::new(Totals::new(arguments.limit));
@@ -163,13 +155,6 @@ pub(crate) async fn run(global: &Global, arguments: GetArguments) -> Result<(), 
         totals.tell(begun.elapsed());
     }
     read?;
-    // Damage at the edge of a shard (a segment that is gone, a header that is lost) has no record
-    // behind or before it at which reading would meet it.
-    if arguments.from == Start::Oldest && !totals.limit_reached() {
-        for index in damaged {
-            totals.tell_damage(index);
-        }
-    }
     match totals.damaged.load(Ordering::Relaxed) {
         false => Ok(()),
         true => Err(Failure::Damaged(
@@ -237,8 +222,6 @@ struct Totals {
     records: AtomicU64,
     bytes: AtomicU64,
     damaged: AtomicBool,
-    /// Shards of which damage was told.
-    told: Mutex<BTreeSet<u32>>,
 }
 
 impl Totals {
@@ -249,24 +232,6 @@ impl Totals {
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             damaged: AtomicBool::new(false),
-            told: Mutex::default(),
-        }
-    }
-
-    /// Notes damage of a shard; whether it is the first.
-    fn note_damage(&self, index: u32) -> bool {
-        self.damaged.store(true, Ordering::Relaxed);
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.insert(index)
-    }
-
-    /// Tells of damage that reading did not meet.
-    fn tell_damage(&self, index: u32) {
-        if self.note_damage(index) {
-            eprintln!(
-                "damaged: {}: records are missing before or behind what can be read; the server's log names the file",
-                shard_name(index)
-            );
         }
     }
 
@@ -366,10 +331,20 @@ impl ShardRead {
         let mut full = self.totals.full.subscribe();
         loop {
             let options = FollowOptions { credit };
-            let mut follower: Follower = self
+            let follower = self
                 .client
                 .follow(&self.stream, self.index, start, options)
-                .await?;
+                .await;
+            let mut follower: Follower = match follower {
+                Ok(follower) => follower,
+                Err(error) => match self.around(error)? {
+                    Some(resume) => {
+                        start = Position::At(resume);
+                        continue;
+                    }
+                    None => return Ok(()),
+                },
+            };
             let error = loop {
                 let next = tokio::select! {
                     next = follower.next_batch() => next,
@@ -432,17 +407,19 @@ impl ShardRead {
 
     /// Tells of damage; where reading can go on, if it can.
     fn around(&mut self, error: Error) -> Result<Option<u64>, Failure> {
-        let damage = match &error {
-            Error::Server(answer) if answer.code == ErrorCode::Damaged => answer,
+        let (damage, resume) = match &error {
+            Error::Server(answer) if answer.code == ErrorCode::Damaged => {
+                (answer, Some(answer.detail).filter(|at| *at != u64::MAX))
+            }
+            Error::Server(answer) if answer.code == ErrorCode::ShardLost => (answer, None),
             _ => return Err(error.into()),
         };
-        self.totals.note_damage(self.index);
+        self.totals.damaged.store(true, Ordering::Relaxed);
         eprintln!(
             "damaged: {}: {}",
             shard_name(self.index),
             crate::table::printable(&damage.message)
         );
-        let resume = Some(damage.detail).filter(|resume| *resume != u64::MAX);
         // What is skipped was told; it is not to be told again as a gap.
         self.next = resume;
         Ok(resume)

@@ -1,0 +1,166 @@
+//! A segment whose header is lost, read by what its batches and its neighbours say.
+
+use std::{path::Path, sync::Arc};
+
+use millstream_format::{BATCH_HEADER_LEN, BatchHeader};
+
+use super::{Segment, SegmentHeader, file_name};
+use crate::{
+    index::Checkpoint,
+    io::device::{Access, Device, Map},
+    read::{end::end_of_batches, walk::Spot},
+    sequence::JUMP,
+};
+
+/// Most lost headers in a row that are made again one from the other.
+const MOST_IN_A_ROW: u32 = 8;
+
+/// What is known of a segment from the one before it.
+struct Before {
+    epoch: u64,
+    segment_bytes: u64,
+    /// Sequence number after its last record, as far as its batches go on without a hole.
+    end: u64,
+}
+
+impl Segment {
+    /// The header as far as it can be made again; `None` when nothing in the file is certain to
+    /// belong to this segment. Where the segment before ends is not known from it: an end offset
+    /// of 0.
+    pub(super) fn remade_header(self: &Arc<Self>, device: &dyn Device) -> Option<SegmentHeader> {
+        self.remade_in_a_row(device, MOST_IN_A_ROW)
+    }
+
+    fn remade_in_a_row(self: &Arc<Self>, device: &dyn Device, most: u32) -> Option<SegmentHeader> {
+        let most = most.checked_sub(1)?;
+        let dir = self.path.parent()?;
+        let next = self.ordinal.checked_add(1).and_then(|ordinal| {
+            let next = Segment::new(self.shard, dir, ordinal);
+            next.read_header(device).ok()?
+        });
+        let before = self.ordinal.checked_sub(1).and_then(|ordinal| {
+            let before = Segment::new(self.shard, dir, ordinal);
+            before.look_back(device, most)
+        });
+        let block = next.map_or(device.report().block as u32, |next| next.block);
+        let map = device.open(&self.path, Access::Read).ok()?.map().ok()?;
+        let mut spot = Spot {
+            segment: Arc::clone(self),
+            header: SegmentHeader {
+                block,
+                shard: self.shard.0,
+                ordinal: self.ordinal,
+                epoch: 0,
+                // It may have been cut short: then it is not as long as the one before.
+                segment_bytes: before
+                    .as_ref()
+                    .map_or(0, |before| before.segment_bytes)
+                    .max(map.len() as u64),
+                base_sequence: 0,
+                watermark: 0,
+                created_ms: 0,
+                previous_epoch: before.as_ref().map_or(0, |before| before.epoch),
+                previous_end_offset: 0,
+                previous_end_sequence: 0,
+                previous_last_time_ms: 0,
+                jumped: false,
+                trimmed: false,
+            },
+            map,
+            offset: block.into(),
+            sequence: 0,
+        };
+        let ours = |batch: &BatchHeader| match (&next, &before) {
+            (Some(next), _) => batch.epoch == next.previous_epoch,
+            // What a recycled file held before is older than the segment before.
+            (None, Some(before)) => {
+                batch.epoch != before.epoch && batch.first_sequence >= before.end
+            }
+            (None, None) => self.ordinal == 0,
+        };
+        let first = first_batch(&mut spot, ours)?;
+        let expected = match &before {
+            Some(before) => Some(before.end),
+            None => self.base_alone(device, dir, first.epoch, block.into()),
+        };
+        let base = match spot.offset == u64::from(block) {
+            true => first.first_sequence,
+            // The first batch is damaged, too.
+            false => expected.map_or(first.first_sequence, |base| base.min(first.first_sequence)),
+        };
+        Some(SegmentHeader {
+            epoch: first.epoch,
+            base_sequence: base,
+            watermark: first.watermark.min(base),
+            created_ms: first.time_ms,
+            previous_end_sequence: base,
+            // Not less than it was: whoever seeks a time begins a segment earlier at worst.
+            previous_last_time_ms: first.time_ms,
+            jumped: before.is_some_and(|before| base >= before.end.saturating_add(JUMP)),
+            ..spot.header
+        })
+    }
+
+    fn look_back(self: Arc<Self>, device: &dyn Device, most: u32) -> Option<Before> {
+        let header = match self.read_header(device) {
+            Ok(Some(header)) => header,
+            _ => self.remade_in_a_row(device, most)?,
+        };
+        let map = device.open(&self.path, Access::Read).ok()?.map().ok()?;
+        let spot = Spot {
+            segment: Arc::clone(&self),
+            header,
+            map,
+            offset: header.block.into(),
+            sequence: header.base_sequence,
+        };
+        Some(Before {
+            epoch: header.epoch,
+            segment_bytes: header.segment_bytes,
+            end: end_of_batches(spot, u64::MAX, None).sequence,
+        })
+    }
+
+    /// The least that the first record can be of a segment with none before it; `None` where
+    /// records are missing before it, too.
+    fn base_alone(&self, device: &dyn Device, dir: &Path, epoch: u64, block: u64) -> Option<u64> {
+        let older = |name: &str| match file_name::parse(name) {
+            Some(file_name::Name::Segment(ordinal)) => ordinal < self.ordinal,
+            _ => false,
+        };
+        if device
+            .list(dir)
+            .ok()?
+            .iter()
+            .any(|entry| older(&entry.name))
+        {
+            return None;
+        }
+        let checkpoint = Checkpoint::load(device, dir, self.ordinal, epoch);
+        let first = checkpoint.and_then(|c| c.index.entries().first().copied());
+        Some(match first.filter(|entry| entry.offset == block) {
+            Some(entry) => entry.sequence,
+            None => 0,
+        })
+    }
+}
+
+/// Moves to the first batch that verifies and is `ours`.
+fn first_batch(spot: &mut Spot, ours: impl Fn(&BatchHeader) -> bool) -> Option<BatchHeader> {
+    let block = u64::from(spot.header.block);
+    let map: Arc<dyn Map> = Arc::clone(&spot.map);
+    while let Some(bytes) = map.bytes(usize::try_from(spot.offset).ok()?, BATCH_HEADER_LEN) {
+        if let Ok(Some(header)) = BatchHeader::decode(bytes)
+            && ours(&header)
+            && header.watermark <= header.first_sequence
+        {
+            spot.sequence = header.first_sequence;
+            spot.header.epoch = header.epoch;
+            if spot.batch(header, 0).is_ok() {
+                return Some(header);
+            }
+        }
+        spot.offset += block;
+    }
+    None
+}
