@@ -21,7 +21,7 @@ pub struct Found {
     /// The sequence number after the newest.
     pub end: u64,
     /// An error other than damage has ended the reading.
-    pub broken_off: bool,
+    pub broken_off: Option<String>,
 }
 
 impl Found {
@@ -38,11 +38,14 @@ impl Found {
             read_only,
             oldest: shard.oldest().0,
             end: shard.end().0,
-            broken_off: false,
+            broken_off: None,
         };
-        let Ok(mut cursor) = shard.read(Position::Oldest) else {
-            found.broken_off = true;
-            return found;
+        let mut cursor = match shard.read(Position::Oldest) {
+            Ok(cursor) => cursor,
+            Err(error) => {
+                found.broken_off = Some(error.to_string());
+                return found;
+            }
         };
         let mut last = None;
         loop {
@@ -73,8 +76,8 @@ impl Found {
                     assert!(resume > before, "a gap that leads back");
                     cursor.skip_to(resume);
                 }
-                Err(_) => {
-                    found.broken_off = true;
+                Err(error) => {
+                    found.broken_off = Some(error.to_string());
                     return found;
                 }
             }

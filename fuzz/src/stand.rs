@@ -51,9 +51,7 @@ impl Chance {
 
 impl Random for Chance {
     fn next_u64(&self) -> u64 {
-        mix(self
-            .0
-            .fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed))
+        mix(self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed))
     }
 }
 
@@ -136,7 +134,8 @@ impl std::fmt::Debug for Hands {
 /// Turns the works of a name, or all; whether one of them goes on.
 fn turn(works: &Works, name: Option<&str>) -> bool {
     let mut goes_on = false;
-    for at in 0..lock(works).len() {
+    let count = lock(works).len();
+    for at in 0..count {
         // Taken out meanwhile: a work may end in what turns it.
         let mut taken = {
             let mut works = lock(works);

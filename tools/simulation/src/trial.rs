@@ -259,7 +259,10 @@ impl Trial {
         let log = world.take_log().join("\n");
         let result = result.map_err(|what| match log.is_empty() {
             true => what,
-            false => format!("{what}\n  recovered at depth {} after {ending:?}, {:?}:\n{log}", self.depth, self.past),
+            false => format!(
+                "{what}\n  recovered at depth {} after {ending:?}, {:?}:\n{log}",
+                self.depth, self.past
+            ),
         });
         Ok((disk, result?))
     }
