@@ -3,7 +3,10 @@
 
 mod batches;
 mod configs;
+mod cursors;
 mod frames;
+mod indexes;
+mod lives;
 mod stores;
 
 use std::{fs, path::Path};
@@ -18,6 +21,9 @@ pub(crate) fn run() -> Result<(), Failure> {
     write(&corpus.join("batch_decode"), batches::seeds())?;
     write(&corpus.join("wire_frame"), frames::seeds()?)?;
     write(&corpus.join("segment_recovery"), stores::seeds())?;
+    write(&corpus.join("index_load"), indexes::seeds())?;
+    write(&corpus.join("buffer_cursor"), cursors::seeds())?;
+    write(&corpus.join("engine_model"), lives::seeds())?;
     write(&corpus.join("config_parse"), configs::seeds())
 }
 
