@@ -96,7 +96,8 @@ fn copy_tree(from: &Path, to: &Path) {
         let target = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
             copy_tree(&entry.path(), &target);
-        } else {
+        } else if !target.to_string_lossy().ends_with(".partial") {
+            // An index that is being written is on its way to another name.
             std::fs::copy(entry.path(), target).unwrap();
         }
     }
