@@ -6,7 +6,8 @@
 use libfuzzer_sys::fuzz_target;
 use millstream_format::crc32c;
 use millstream_wire::{
-    CodecError, DEFAULT_FRAME_LIMIT, FRAME_HEADER_LEN, FrameHead, FrameHeader, Request, Response,
+    CodecError, DEFAULT_FRAME_LIMIT, FRAME_HEADER_LEN, FrameHead, FrameHeader, MIN_FRAME_LIMIT,
+    Request, Response, choose_version,
 };
 
 // The first byte tells what is made right that the fuzzer cannot guess.
@@ -18,30 +19,36 @@ fuzz_target!(|input: &[u8]| {
         return;
     };
     let mut bytes = bytes.to_vec();
-    if bytes.len() >= FRAME_HEADER_LEN {
-        if mend & LENGTHS != 0 {
-            let length = (bytes.len() - 4) as u32;
-            let meta = (bytes.len() - FRAME_HEADER_LEN) as u32;
-            bytes[0..4].copy_from_slice(&length.to_le_bytes());
-            bytes[12..16].copy_from_slice(&meta.to_le_bytes());
-        }
-        if mend & CHECKSUM != 0 {
-            let meta = u32::from_le_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]) as usize;
-            let end = bytes.len().min(FRAME_HEADER_LEN.saturating_add(meta));
-            let crc = crc32c(&bytes[8..end]);
-            bytes[4..8].copy_from_slice(&crc.to_le_bytes());
-        }
+    if bytes.len() >= FRAME_HEADER_LEN && mend & LENGTHS != 0 {
+        let length = (bytes.len() - 4) as u32;
+        let meta = (bytes.len() - FRAME_HEADER_LEN) as u32;
+        bytes[0..4].copy_from_slice(&length.to_le_bytes());
+        bytes[12..16].copy_from_slice(&meta.to_le_bytes());
     }
-    // A connection reads frame after frame out of its buffer.
-    let mut rest = &bytes[..];
-    while let Ok(Some(head)) = FrameHead::parse(rest, DEFAULT_FRAME_LIMIT) {
-        message(head.header.opcode, head.meta);
-        let Some(next) = rest.get(head.header.frame_len()..) else {
+    // A connection reads frame after frame out of its buffer, up to the limit that its first ones
+    // have agreed on.
+    let (mut at, mut limit) = (0, DEFAULT_FRAME_LIMIT);
+    loop {
+        if mend & CHECKSUM != 0 {
+            make_checksum(&mut bytes[at..]);
+        }
+        let Ok(Some(head)) = FrameHead::parse(&bytes[at..], limit) else {
             break;
         };
-        rest = next;
+        let len = head.header.frame_len();
+        assert!(
+            len <= limit as usize + 4,
+            "a frame above the limit is taken"
+        );
+        limit = negotiated(limit, head.header.opcode, head.meta);
+        message(head.header.opcode, head.meta);
+        if bytes.len() - at < len {
+            break;
+        }
+        at += len;
     }
-    if FrameHead::parse(rest, DEFAULT_FRAME_LIMIT) == Ok(None) {
+    let rest = &bytes[at..];
+    if FrameHead::parse(rest, limit) == Ok(None) {
         assert!(
             FrameHead::needed(rest) > rest.len(),
             "more bytes are asked for than needed"
@@ -52,6 +59,39 @@ fuzz_target!(|input: &[u8]| {
         message(*opcode, meta);
     }
 });
+
+fn make_checksum(frame: &mut [u8]) {
+    if frame.len() >= FRAME_HEADER_LEN {
+        let meta = u32::from_le_bytes([frame[12], frame[13], frame[14], frame[15]]) as usize;
+        let end = frame.len().min(FRAME_HEADER_LEN.saturating_add(meta));
+        let crc = crc32c(&frame[8..end]);
+        frame[4..8].copy_from_slice(&crc.to_le_bytes());
+    }
+}
+
+/// The limit after a message, as both sides see it: a Hello as a server does, its answer as a
+/// client does.
+fn negotiated(limit: u32, opcode: u8, meta: &[u8]) -> u32 {
+    let offered = match (
+        Request::decode(opcode, meta),
+        Response::decode(opcode, meta),
+    ) {
+        (Ok(Request::Hello(hello)), _) => {
+            let version = choose_version(hello.min_version, hello.max_version);
+            assert!(
+                version.is_none_or(|version| {
+                    (hello.min_version..=hello.max_version).contains(&version)
+                }),
+                "a version is chosen that was not offered"
+            );
+            version.map(|_| hello.frame_limit)
+        }
+        (_, Ok(Response::HelloOk { frame_limit, .. })) => Some(frame_limit),
+        _ => None,
+    };
+    let offered = offered.filter(|offered| *offered >= MIN_FRAME_LIMIT);
+    offered.map_or(limit, |offered| limit.min(offered))
+}
 
 fn message(opcode: u8, meta: &[u8]) {
     if let Ok(request) = Request::decode(opcode, meta) {
@@ -65,6 +105,10 @@ fn message(opcode: u8, meta: &[u8]) {
         );
     }
     if let Ok(response) = Response::decode(opcode, meta) {
+        if let Response::Put(answer) = &response {
+            let results = answer.results().count();
+            assert_eq!(results, answer.group_of.len(), "a record without a fate");
+        }
         again(
             |out| response.encode(1, 0, out),
             |opcode, meta, out| {
