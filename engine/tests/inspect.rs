@@ -4,12 +4,12 @@
 
 mod support;
 
-use std::collections::HashMap;
-
 use millstream_engine::{
     SequenceNumber, Store,
     format::HashRange,
-    inspect::{Inspection, SegmentState, inspect, inspect_routed},
+    inspect::{
+        Expected, ExpectedShards, Inspection, NoteKind, SegmentState, inspect, inspect_expecting,
+    },
 };
 use support::*;
 
@@ -62,11 +62,14 @@ fn damage_anywhere_in_a_sealed_segment_is_found_with_its_place() {
     let found = look(dir.path());
     let damage: Vec<_> = found.damage().collect();
     assert_eq!(damage.len(), 1, "{damage:?}");
-    assert_eq!(damage[0].1.file, segment);
-    assert_eq!(damage[0].1.offset, offset);
-    assert_eq!(damage[0].1.sequence, SequenceNumber(header.first_sequence));
+    assert_eq!(damage[0].damage.file, segment);
+    assert_eq!(damage[0].damage.offset, offset);
     assert_eq!(
-        damage[0].1.resume,
+        damage[0].damage.sequence,
+        SequenceNumber(header.first_sequence)
+    );
+    assert_eq!(
+        damage[0].damage.resume,
         Some(SequenceNumber(header.end_sequence()))
     );
 }
@@ -81,18 +84,18 @@ fn missing_and_headless_segments_are_found() {
     assert!(
         look(copy.path())
             .damage()
-            .any(|(_, d)| d.reason.contains("missing"))
+            .any(|f| f.damage.reason.contains("missing"))
     );
     overwrite(&segments[1], 0, &[0; 4096]);
     assert!(
         look(dir.path())
             .damage()
-            .any(|(_, d)| d.reason.contains("zeros"))
+            .any(|f| f.damage.reason.contains("zeros"))
     );
 }
 
 #[test]
-fn a_record_of_another_shard_is_found() {
+fn a_record_of_another_shard_is_noted() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let shard = store.create_shard(SHARD, small_segments()).unwrap();
@@ -100,11 +103,22 @@ fn a_record_of_another_shard_is_found() {
     store.close().unwrap();
     // All records have one key: one of the two halves is theirs.
     let found = HashRange::even(2).into_iter().map(|range| {
-        let routing = HashMap::from([(SHARD, range)]);
-        let found = inspect_routed(dir.path(), &routing, &mut |_| {}).unwrap();
-        found.damage().count()
+        let range = Some(range);
+        let expected = ExpectedShards::from([(
+            SHARD,
+            Expected {
+                range,
+                ..Expected::default()
+            },
+        )]);
+        let found = inspect_expecting(dir.path(), &expected, &mut |_| {}).unwrap();
+        assert_eq!(found.damage().count(), 0);
+        found
+            .notes()
+            .filter(|(_, _, note)| note.kind == NoteKind::Misrouted)
+            .count()
     });
-    let mut found: Vec<_> = found.map(|count| count.min(1)).collect();
+    let mut found: Vec<_> = found.collect();
     found.sort_unstable();
     assert_eq!(found, [0, 1]);
 }
@@ -151,10 +165,76 @@ fn a_segment_file_that_was_cut_short_is_damage() {
     let file = std::fs::OpenOptions::new().write(true).open(&segment);
     file.unwrap().set_len(20_480).unwrap();
     let found = look(dir.path());
-    let damage: Vec<_> = found.damage().map(|(_, damage)| damage).collect();
-    assert_eq!(damage.len(), 1, "{damage:?}");
+    let findings: Vec<_> = found.damage().collect();
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    let damage = [&findings[0].damage];
     assert_eq!(
         (damage[0].file.clone(), damage[0].offset),
         (segment, 20_480)
     );
+}
+
+#[test]
+fn a_lost_header_of_the_last_segment_takes_no_records_that_still_verify() {
+    let dir = filled(3000);
+    let last = files(dir.path(), "seg")
+        .into_iter()
+        .rfind(|path| !batches(path).is_empty());
+    overwrite(&last.unwrap(), 0, &[0; 4096]);
+    let found = look(dir.path());
+    let findings: Vec<_> = found.damage().collect();
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert!(findings[0].damage.reason.contains("zeros"));
+    assert_eq!(findings[0].lost(), Some(0));
+    let records: u64 = found.shards[0].segments.iter().map(|s| s.records).sum();
+    assert_eq!(records, 3000);
+}
+
+#[test]
+fn last_segments_that_are_gone_are_told_by_their_indexes() {
+    let dir = filled(4000);
+    let begun: Vec<_> = files(dir.path(), "seg")
+        .into_iter()
+        .filter(|path| !batches(path).is_empty())
+        .collect();
+    let kept = batches(&begun[begun.len() - 3])
+        .last()
+        .unwrap()
+        .1
+        .end_sequence();
+    let batches_before = batches(begun.last().unwrap());
+    for gone in files(dir.path(), "seg") {
+        if gone >= begun[begun.len() - 2] {
+            std::fs::remove_file(gone).unwrap();
+        }
+    }
+    let found = look(dir.path());
+    let findings: Vec<_> = found.damage().collect();
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert_eq!(findings[0].damage.sequence, SequenceNumber(kept));
+    // The last one was too short to have one.
+    let last = batches_before.first().unwrap().1.first_sequence;
+    assert_eq!(findings[0].end, Some(SequenceNumber(last)));
+}
+
+#[test]
+fn a_shard_that_is_known_and_not_there_is_damage() {
+    let dir = filled(10);
+    let expected = Expected {
+        finished: true,
+        ..Expected::default()
+    };
+    let expected = ExpectedShards::from([(SHARD, expected)]);
+    let shard = dir.path().join("shards").join(SHARD.dir_name());
+    let count = || {
+        let found = inspect_expecting(dir.path(), &expected, &mut |_| {}).unwrap();
+        found.damage().count()
+    };
+    assert_eq!(count(), 0);
+    for segment in files(dir.path(), "seg") {
+        std::fs::remove_file(segment).unwrap();
+    }
+    assert_eq!(count(), 1);
+    std::fs::remove_dir_all(shard).unwrap();
+    assert_eq!(count(), 1);
 }

@@ -15,9 +15,9 @@ mod server;
 mod service;
 mod shutdown;
 
-use std::{collections::HashMap, path::Path};
+use std::path::Path;
 
-use millstream_engine::{ShardId, format::HashRange};
+use millstream_engine::inspect::ExpectedShards;
 
 pub use catalog::{CATALOG_FORMAT, CatalogError};
 pub use config::{Config, ConfigError};
@@ -25,14 +25,14 @@ pub use error::ServerError;
 pub use millstream_engine::DeviceReport;
 pub use server::Server;
 
-/// The hash range of each shard in a data directory; `None` where there is no catalog. The
-/// server may be running.
+/// What the catalog in a data directory says of its shards; `None` where there is no catalog.
+/// The server may be running.
 ///
 /// # Errors
 /// When the catalog cannot be read, for instance because it is being written at the moment.
-pub fn shard_ranges(data: &Path) -> Result<Option<HashMap<ShardId, HashRange>>, CatalogError> {
+pub fn expected_shards(data: &Path) -> Result<Option<ExpectedShards>, CatalogError> {
     if !catalog::Catalog::exists(data) {
         return Ok(None);
     }
-    catalog::Catalog::ranges_of_copy(data).map(Some)
+    catalog::Image::take(data)?.expected_shards().map(Some)
 }

@@ -168,11 +168,16 @@ impl Checkpoint {
     /// The same, whatever the epoch.
     pub(crate) fn of(device: &dyn Device, dir: &Path, ordinal: u64) -> Option<Checkpoint> {
         let path = dir.join(file_name::index(ordinal));
-        let file = device.open(&path, Access::Read).ok()?;
+        Checkpoint::read(device, &path).filter(|c| c.ordinal == ordinal)
+    }
+
+    /// The checkpoint in a file, if it is wholly good.
+    pub(crate) fn read(device: &dyn Device, path: &Path) -> Option<Checkpoint> {
+        let file = device.open(path, Access::Read).ok()?;
         let len = file.len().ok().filter(|len| *len <= MAX_LEN)?;
         let mut bytes = vec![0; len as usize];
         file.read_at(&mut bytes, 0).ok()?;
-        Checkpoint::decode(&bytes).filter(|c| c.ordinal == ordinal)
+        Checkpoint::decode(&bytes)
     }
 }
 

@@ -124,11 +124,6 @@ impl Spot {
         Batch::verify(place, header, from).map_err(|e| Missing::Broken(e.to_string()))
     }
 
-    /// Whether the medium does not give what lies here.
-    pub(crate) fn is_unreadable(&self, device: &dyn Device) -> bool {
-        matches!(self.read_again(device, 0), Err(Missing::Unreadable(_)))
-    }
-
     /// `end`, or where the file ends by now: to look for batches behind that would miss each page
     /// of the map.
     pub(crate) fn readable_end(&self, device: &dyn Device, end: u64) -> u64 {

@@ -7,24 +7,25 @@
 mod counters;
 mod error;
 mod format;
+mod image;
 mod shards;
 mod streams;
 
 use std::{
-    collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
     sync::{PoisonError, RwLock},
 };
 
 use millstream_engine::{
-    CompressionChoice, Durability, ShardId,
+    CompressionChoice, Durability,
     format::{HashKey, HashRange},
 };
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 
 pub use error::CatalogError;
 pub use format::CATALOG_FORMAT;
+pub(crate) use image::Image;
 
 /// Name of the catalog's file in the data directory.
 pub(crate) const FILE_NAME: &str = "catalog.redb";
@@ -109,22 +110,6 @@ impl Catalog {
         let catalog = Catalog::of(database, path);
         format::check(&catalog.read()?, &catalog.path)?;
         Ok(catalog)
-    }
-
-    /// The ranges of all shards, as a copy of the catalog shows them: the catalog itself may be in
-    /// use, and after a crash its own recovery would write to it.
-    pub(crate) fn ranges_of_copy(
-        directory: &Path,
-    ) -> Result<HashMap<ShardId, HashRange>, CatalogError> {
-        let path = directory.join(FILE_NAME);
-        let copy = tempfile::tempdir().map_err(CatalogError::io("copying", &path))?;
-        let target = copy.path().join(FILE_NAME);
-        fs::copy(&path, &target).map_err(CatalogError::io("copying", &path))?;
-        let rows = Catalog::open(copy.path())?.load()?;
-        let shards = rows.iter().flat_map(|row| &row.shards);
-        Ok(shards
-            .map(|shard| (ShardId(shard.id), shard.range))
-            .collect())
     }
 
     /// Made under another name first: a catalog under its own name is always a whole one.

@@ -117,6 +117,9 @@ pub(crate) struct Harm {
     vouched: u64,
     /// Whether it is not known what was hit.
     anything: bool,
+    /// Whether a copy of another batch may lie where it does not belong: reading goes on there, and
+    /// what is between is told as lost.
+    misplaced: bool,
 }
 
 impl Harm {
@@ -137,6 +140,7 @@ impl Harm {
     /// A report may cover no more than what was hit.
     pub(crate) fn may_cover(&self, sequence: u64) -> Result<(), String> {
         match self.anything
+            || self.misplaced
             || self
                 .hit
                 .iter()
@@ -164,6 +168,7 @@ impl Harm {
             hit: Vec::new(),
             vouched: 0,
             anything: true,
+            misplaced: false,
         }
     }
 
@@ -293,6 +298,7 @@ impl Harm {
             hit,
             vouched,
             anything: false,
+            misplaced: what == "a write went astray",
         })
     }
 }

@@ -78,7 +78,8 @@ fn store_text(found: &Inspection) -> String {
         ("STATE", Side::Left),
     ]);
     for shard in &found.shards {
-        let totals = Totals::of(&shard.segments);
+        let mut totals = Totals::of(&shard.segments);
+        totals.damaged += shard.damage.len() as u64;
         let began = |segment: &&SegmentInfo| segment.state != SegmentState::MadeAhead;
         let first = shard.segments.iter().find(began);
         let last = shard.segments.iter().rfind(began);
@@ -168,7 +169,7 @@ fn remarks(segment: &SegmentInfo) -> String {
     if !segment.damage.is_empty() {
         remarks.push("DAMAGED".to_owned());
     }
-    remarks.extend(segment.notes.iter().cloned());
+    remarks.extend(segment.notes.iter().map(|note| note.text.clone()));
     remarks.join("; ")
 }
 
@@ -235,6 +236,6 @@ fn segment_json(segment: &SegmentInfo) -> Value {
         "stored_bytes": segment.stored_bytes,
         "closed": segment.closed,
         "damaged_places": segment.damage.len(),
-        "notes": segment.notes,
+        "notes": segment.notes.iter().map(|note| &note.text).collect::<Vec<_>>(),
     })
 }

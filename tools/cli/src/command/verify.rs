@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use millstream_engine::inspect::Inspection;
+use millstream_engine::inspect::{Finding, Inspection};
 use serde_json::{Value, json};
 
 use crate::{
@@ -17,8 +17,8 @@ use crate::{
 const LONG_ABOUT: &str = "\
 Reads a whole store, shard or segment and checks every checksum, the framing of every record and
 the order of sequence numbers, times and segments; of a server's data directory also that every
-record lies in the shard of its hash key. It changes nothing and needs no server. While
-a server has the store open the newest batches may be missing from the look.
+shard is there, and notes records that lie in another shard than that of their hash key. It
+changes nothing and needs no server. While a server has the store open the newest batches may be missing from the look.
 
 Exit codes: 0 clean, 1 damaged (it says where), 2 cannot read.";
 
@@ -49,12 +49,11 @@ pub(crate) fn run(global: &Global, arguments: &VerifyArguments) -> Result<(), Fa
     } else {
         for (shard, file, note) in found.notes() {
             let file = file.display().to_string();
-            let note = format!("note: shard {}, {file}: {note}", shard.0);
+            let note = format!("note: shard {}, {file}: {}", shard.0, note.text);
             output::print(printable(&note))?;
         }
-        for (shard, damage) in found.damage() {
-            let damage = format!("damaged: shard {}: {damage}", shard.0);
-            output::print(printable(&damage))?;
+        for finding in found.damage() {
+            output::print(printable(&stored::finding_text(finding)))?;
         }
         if totals.damaged == 0 && !global.quiet {
             output::print(format_args!(
@@ -67,22 +66,31 @@ pub(crate) fn run(global: &Global, arguments: &VerifyArguments) -> Result<(), Fa
     }
     if totals.damaged > 0 {
         return Err(Failure::Damaged(format!(
-            "{} of damage; keep the files as they are: a server opens the shard read-only and serves what is around the damage",
-            quantity::counted(totals.damaged, "place")
+            "{} of damage, {}; keep the files as they are: a server opens the shard read-only and serves what is around the damage",
+            quantity::counted(totals.damaged, "place"),
+            lost_text(&found),
         )));
     }
     Ok(())
 }
 
+/// How many acknowledged records are lost in all.
+fn lost_text(found: &Inspection) -> String {
+    let lost: u64 = found.damage().filter_map(Finding::lost).sum();
+    let least = found.damage().any(|finding| finding.lost().is_none());
+    let least = if least { "at least " } else { "" };
+    format!(
+        "{least}{} lost",
+        quantity::counted(lost, "acknowledged record")
+    )
+}
+
 fn report_json(found: &Inspection) -> Value {
     let totals = Totals::of_all(found);
-    let damage: Vec<Value> = found
-        .damage()
-        .map(|(shard, damage)| stored::damage_json(shard, damage))
-        .collect();
+    let damage: Vec<Value> = found.damage().map(stored::finding_json).collect();
     let notes: Vec<Value> = found
         .notes()
-        .map(|(shard, file, note)| json!({ "shard": shard.0, "file": file, "note": note }))
+        .map(|(shard, file, note)| json!({ "shard": shard.0, "file": file, "kind": note.kind.name(), "note": note.text }))
         .collect();
     json!({
         "clean": totals.damaged == 0,
@@ -91,6 +99,7 @@ fn report_json(found: &Inspection) -> Value {
         "batches": totals.batches,
         "records": totals.records,
         "bytes": totals.bytes,
+        "records_lost": found.damage().filter_map(Finding::lost).sum::<u64>(),
         "damage": damage,
         "notes": notes,
     })

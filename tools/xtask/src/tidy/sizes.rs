@@ -13,11 +13,6 @@ const LONGER: &[(&str, usize, &str)] = &[
         "header, body and builder are one layout, and are read together",
     ),
     (
-        "engine/src/inspect.rs",
-        650,
-        "one walk over a store, and the shapes of what it finds",
-    ),
-    (
         "engine/src/store.rs",
         700,
         "the public face of the engine, most of it documentation",

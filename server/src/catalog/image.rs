@@ -1,0 +1,79 @@
+//! The catalog's file as it is at one moment, although a server may be writing to it.
+
+use std::{fs, io, path::Path, thread, time::Duration};
+
+use millstream_engine::{
+    Durability, ShardId,
+    inspect::{Expected, ExpectedShards},
+};
+
+use super::{Catalog, CatalogError, FILE_NAME, StreamRow, StreamStatus};
+
+/// How often a file that changes is read again.
+const ATTEMPTS: u32 = 100;
+/// Between two of them.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The bytes of a catalog: what a killed server would have left at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Image {
+    bytes: Vec<u8>,
+}
+
+impl Image {
+    /// Reads the catalog in `directory`. A file that reads the same twice in a row did not
+    /// change between the end of the first reading and the beginning of the second: it is what it
+    /// was at that moment, and the database recovers from any.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is written all the time.
+    pub(crate) fn take(directory: &Path) -> Result<Image, CatalogError> {
+        let path = directory.join(FILE_NAME);
+        let read = || fs::read(&path).map_err(CatalogError::io("reading", &path));
+        let mut bytes = read()?;
+        for _ in 0..ATTEMPTS {
+            let again = read()?;
+            if again == bytes {
+                return Ok(Image { bytes });
+            }
+            bytes = again;
+            thread::sleep(PAUSE);
+        }
+        let busy = io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "it is written all the time; try again when fewer streams are made or deleted",
+        );
+        Err(CatalogError::io("reading", &path)(busy))
+    }
+
+    /// Its streams, as a copy of it shows them: opening it may write to it.
+    ///
+    /// # Errors
+    /// When it does not open.
+    pub(crate) fn streams(&self) -> Result<Vec<StreamRow>, CatalogError> {
+        let copy =
+            tempfile::tempdir().map_err(CatalogError::io("copying", Path::new(FILE_NAME)))?;
+        let target = copy.path().join(FILE_NAME);
+        fs::write(&target, &self.bytes).map_err(CatalogError::io("copying", &target))?;
+        Catalog::open(copy.path())?.load()
+    }
+
+    /// What it says of shards: those of streams that are made wholly have to be there.
+    ///
+    /// # Errors
+    /// As [`Image::streams`].
+    pub(crate) fn expected_shards(&self) -> Result<ExpectedShards, CatalogError> {
+        let mut expected = ExpectedShards::new();
+        for row in self.streams()? {
+            for shard in &row.shards {
+                let of_shard = Expected {
+                    range: Some(shard.range),
+                    lossy: row.durability == Durability::Written,
+                    finished: row.status == StreamStatus::Active,
+                };
+                expected.insert(ShardId(shard.id), of_shard);
+            }
+        }
+        Ok(expected)
+    }
+}
