@@ -35,7 +35,7 @@ impl Run<'_> {
             self.until_full(&chapter).await?;
             self.counts.full += 1;
             self.history.note("the disk is full");
-            self.audit(&chapter.ground, &mut chapter.marks, Extent::Whole)
+            self.audit(&chapter.ground, &mut chapter.marks, Extent::WhatIsOpen)
                 .await?;
             self.refuse_a_stream().await?;
             let last = (self.counts.kills + KILLS).min(self.plan.kills);
@@ -43,7 +43,7 @@ impl Run<'_> {
                 self.pause(300_000).await;
                 self.kill_once().await?;
                 self.start_again().await?;
-                self.audit(&chapter.ground, &mut chapter.marks, Extent::Whole)
+                self.audit(&chapter.ground, &mut chapter.marks, Extent::WhatIsOpen)
                     .await?;
             }
             if self.history.is_wrong() {
