@@ -43,6 +43,7 @@ struct Counts {
     made: u64,
     full: u32,
     shut: u64,
+    unstarted: u32,
 }
 
 /// A run under way.
@@ -284,10 +285,13 @@ impl Counts {
             made,
             full,
             shut,
+            unstarted,
         } = self;
         let full = match full {
             0 => String::new(),
-            full => format!("the disk was full {full} times ({shut} audits of shards shut), "),
+            full => format!(
+                "the disk was full {full} times ({unstarted} starts and {shut} shards had no room), "
+            ),
         };
         let seconds = took.as_secs_f64();
         format!(
