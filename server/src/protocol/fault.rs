@@ -13,6 +13,13 @@ const NO_RESUME: u64 = u64::MAX;
 pub(super) fn answer(context: &Context, error: &ServiceError) -> ErrorAnswer {
     if let ServiceError::Engine(error) = error {
         context.service.note(error);
+        // A shard is closed by the end of the server, with its stream, or to be opened again.
+        if let EngineError::Closed { shard } | EngineError::NoShard { shard } = error
+            && !context.shutdown.is_stopping()
+            && let Some(error) = context.service.being_opened(*shard)
+        {
+            return answer(context, &error);
+        }
     }
     let (code, detail) = code(context, error);
     if code == ErrorCode::Internal {
@@ -75,7 +82,6 @@ fn of_engine(context: &Context, error: &EngineError) -> (ErrorCode, u64) {
             let resume = damage.resume.map_or(NO_RESUME, |sequence| sequence.0);
             return (ErrorCode::Damaged, resume);
         }
-        // A shard is closed by the end of the server, or with its stream.
         EngineError::Closed { .. } if context.shutdown.is_stopping() => ErrorCode::ShuttingDown,
         EngineError::Closed { .. } | EngineError::NoShard { .. } => ErrorCode::NoSuchStream,
         _ => ErrorCode::Internal,

@@ -99,6 +99,10 @@ impl From<CatalogError> for ServiceError {
         match error {
             CatalogError::StreamExists { name } => ServiceError::StreamExists { name },
             CatalogError::NoStream { name } => ServiceError::NoSuchStream { name },
+            // It met the error of another request, and did nothing itself; it is opened again.
+            CatalogError::Database { source, .. } if matches!(*source, redb::Error::PreviousIo) => {
+                ServiceError::Overloaded
+            }
             full if full.is_no_space() => ServiceError::no_space(&full),
             other => ServiceError::Catalog(Arc::new(other)),
         }

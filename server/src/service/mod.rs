@@ -176,6 +176,17 @@ impl Service {
         task.await.map_err(|_| ServiceError::TaskFailed)
     }
 
+    /// Why a shard is closed whose stream is there: a failed write has closed it, and it is opened
+    /// again by itself.
+    pub(crate) fn being_opened(&self, id: ShardId) -> Option<ServiceError> {
+        let (stream, index) = self.find_shard(id)?;
+        Some(ServiceError::Unavailable {
+            stream: stream.name().to_owned(),
+            index,
+            reason: "a failed write closed it, and it is being opened again; try again".into(),
+        })
+    }
+
     /// Where the shard of an id is, in whichever stream.
     fn find_shard(&self, id: ShardId) -> Option<(Arc<Stream>, u32)> {
         self.table.load().all().find_map(|stream| {

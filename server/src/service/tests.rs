@@ -209,6 +209,8 @@ fn a_catalog_without_room_is_told_as_such() {
     let full = std::io::ErrorKind::StorageFull.into();
     let full = told(redb::Error::Io(full));
     assert!(matches!(full, ServiceError::NoSpace { .. }), "{full}");
+    let met = told(redb::Error::PreviousIo);
+    assert!(matches!(met, ServiceError::Overloaded), "{met}");
     let other = told(redb::Error::DatabaseClosed);
     assert!(matches!(other, ServiceError::Catalog(_)), "{other}");
 }
@@ -292,6 +294,26 @@ async fn a_poisoned_shard_is_opened_again_by_itself() {
     trigger.stop();
     maintenance.await.unwrap();
     service.close().unwrap();
+}
+
+#[tokio::test]
+async fn a_shard_that_cannot_be_opened_again_yet_is_not_taken_for_gone() {
+    let data = tempfile::tempdir().unwrap();
+    let faults = Arc::new(Faults::default());
+    let service = start(data.path(), store(data.path(), &faults)).unwrap();
+    let stream = service.create_stream(wanted("s", 1)).await.unwrap();
+    let shard = stream.shards[0].id;
+    faults.broken.store(true, Ordering::SeqCst);
+    assert!(put(&service, "s").await.is_err());
+    faults.full.store(true, Ordering::SeqCst);
+    assert!(service.store.reopen_shard(shard).is_err());
+    let error = service.being_opened(shard);
+    assert!(matches!(
+        error,
+        Some(ServiceError::Unavailable { index: 0, .. })
+    ));
+    service.delete_stream("s").await.unwrap();
+    assert!(service.being_opened(shard).is_none());
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! Reads over the wire what is there, and holds it against the ledger.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use millstream_client::{Client, Position};
 use tokio::task::JoinSet;
@@ -33,6 +36,8 @@ pub(crate) enum Extent {
     Newest,
     /// All.
     Whole,
+    /// All, on a full medium: but for shards that need room to be opened.
+    WhatIsOpen,
 }
 
 /// Audits all streams at a time.
@@ -55,14 +60,16 @@ pub(crate) async fn all(
 
 async fn stream(ground: &Ground, mut marks: Marks, extent: Extent) -> Result<Marks, String> {
     let ledger = Arc::clone(&marks.ledger);
-    let client = ground.connect().await.map_err(|error| error.to_string())?;
+    let patience = Duration::from_secs(if extent == Extent::WhatIsOpen { 3 } else { 120 });
+    let client = ground.connect_for(patience).await;
+    let client = client.map_err(|error| error.to_string())?;
     for shard in 0..ledger.shards {
         let mark = &mut marks.next[shard as usize];
         let from = match extent {
             Extent::Newest => *mark,
-            Extent::Whole => 0,
+            Extent::Whole | Extent::WhatIsOpen => 0,
         };
-        let audited = audit(ground, &client, &ledger, shard, from).await;
+        let audited = audit(ground, &client, &ledger, shard, from, extent).await;
         *mark = audited.map_err(|error| {
             format!(
                 "stream {}, shard {shard}, an audit from {from}: {error}",
@@ -80,15 +87,24 @@ async fn audit(
     ledger: &Ledger,
     shard: u32,
     from: u64,
+    extent: Extent,
 ) -> Result<u64, String> {
     let known = ledger.end(shard);
     let mut reader = client.reader(&ledger.name, shard, Position::At(from));
     let mut pass = Sequence::new(ledger, shard, from);
     loop {
-        let batch = reader.next_batch().await;
-        match batch.map_err(|error| error.to_string())? {
-            Some(batch) => ground.check(&mut pass, &batch)?,
-            None => break,
+        match reader.next_batch().await {
+            Ok(Some(batch)) => ground.check(&mut pass, &batch)?,
+            Ok(None) => break,
+            Err(error) if extent == Extent::WhatIsOpen && ground.is_shut(&error) => {
+                ground.shut.fetch_add(1, Ordering::Relaxed);
+                let name = &ledger.name;
+                ground
+                    .history
+                    .note(format!("stream {name}, shard {shard} is shut: {error}"));
+                return Ok(from);
+            }
+            Err(error) => return Err(error.to_string()),
         }
         // Writers go on: what comes from here on is for the next audit.
         if pass.next() > known && !ground.budget.is_closed() {

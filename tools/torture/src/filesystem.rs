@@ -4,6 +4,8 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
+    thread,
+    time::Duration,
 };
 
 /// A kind of file system that can be made.
@@ -93,8 +95,13 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        if let Err(error) = run(Command::new("umount").arg(&self.point)) {
-            eprintln!("{error}");
+        // The ring of a process that was killed holds its files for a moment.
+        for left in (0..100).rev() {
+            match run(Command::new("umount").arg(&self.point)) {
+                Ok(()) => break,
+                Err(error) if left == 0 => eprintln!("{error}"),
+                Err(_) => thread::sleep(Duration::from_millis(100)),
+            }
         }
     }
 }

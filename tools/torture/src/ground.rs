@@ -34,6 +34,8 @@ pub(crate) struct Ground {
     pub(crate) no_space: AtomicU64,
     /// Records that were read and held against the ledger.
     pub(crate) read: AtomicU64,
+    /// Shards that could not be audited because they need room to be opened.
+    pub(crate) shut: AtomicU64,
     /// Streams that were made and removed again beside the load.
     pub(crate) made: AtomicU64,
 }
@@ -54,6 +56,7 @@ impl Ground {
             rate: AtomicU64::new(0),
             no_space: AtomicU64::new(0),
             read: AtomicU64::new(0),
+            shut: AtomicU64::new(0),
             made: AtomicU64::new(0),
         })
     }
@@ -86,9 +89,14 @@ impl Ground {
 
     /// A connection of its own, as soon as there is a server.
     pub(crate) async fn connect(&self) -> Result<Client, Error> {
+        self.connect_for(Duration::from_secs(120)).await
+    }
+
+    /// The same, with how long requests are tried again.
+    pub(crate) async fn connect_for(&self, retry_for: Duration) -> Result<Client, Error> {
         let options = ClientOptions {
             backoff_max: Duration::from_millis(50),
-            retry_for: Duration::from_secs(120),
+            retry_for,
             name: "torture".to_owned(),
             ..ClientOptions::default()
         };
@@ -117,6 +125,12 @@ impl Ground {
                     | Error::NotSent { .. }
             ),
         }
+    }
+
+    /// Whether an error says that a shard cannot be opened on the full medium: where recovery has
+    /// something to cut off, or has numbers to skip, it begins a segment, and needs room.
+    pub(crate) fn is_shut(&self, error: &Error) -> bool {
+        self.full_disk && error.code() == Some(ErrorCode::Overloaded)
     }
 
     /// Holds a batch that was read against what was sent and said.

@@ -42,6 +42,8 @@ struct Counts {
     read: u64,
     made: u64,
     full: u32,
+    shut: u64,
+    unstarted: u32,
 }
 
 /// A run under way.
@@ -163,6 +165,7 @@ impl Run<'_> {
         self.server.start().await?;
         self.audit(&ground, &mut marks, Extent::Whole).await?;
         self.counts.read += ground.read.load(Ordering::Relaxed);
+        self.counts.shut += ground.shut.load(Ordering::Relaxed);
         self.counts.made += ground.made.load(Ordering::Relaxed);
         let client = ground.connect().await.map_err(|error| error.to_string())?;
         for ledger in &ledgers {
@@ -281,10 +284,14 @@ impl Counts {
             read,
             made,
             full,
+            shut,
+            unstarted,
         } = self;
         let full = match full {
             0 => String::new(),
-            full => format!("the disk was full {full} times, "),
+            full => format!(
+                "the disk was full {full} times ({unstarted} starts and {shut} shards had no room), "
+            ),
         };
         let seconds = took.as_secs_f64();
         format!(

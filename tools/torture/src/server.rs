@@ -118,6 +118,14 @@ impl Server {
         ended.map_err(|error| format!("wait for the server: {error}"))
     }
 
+    /// Whether it ended as it started, because the medium is full.
+    pub(crate) fn lacks_room(&mut self) -> Result<bool, String> {
+        let ended = self.ended()?.is_some();
+        let log = fs::read_to_string(self.setting.log()).unwrap_or_default();
+        let last = log.lines().next_back().unwrap_or_default();
+        Ok(ended && last.starts_with("error: ") && last.contains("No space left"))
+    }
+
     /// SIGKILL, and waits for its end.
     pub(crate) fn kill(&mut self) -> Result<(), String> {
         let Some(mut child) = self.child.take() else {

@@ -31,10 +31,11 @@ pub(super) async fn catch_up(ground: Arc<Ground>, ledger: Arc<Ledger>, mut rando
             let mut reader = client.reader(&ledger.name, shard, Position::At(from));
             let mut pass = Sequence::new(&ledger, shard, from);
             for _ in 0..most {
-                let batch = reader.next_batch().await;
-                match batch.map_err(|error| error.to_string())? {
-                    Some(batch) => ground.check(&mut pass, &batch)?,
-                    None => break,
+                match reader.next_batch().await {
+                    Ok(Some(batch)) => ground.check(&mut pass, &batch)?,
+                    Ok(None) => break,
+                    Err(error) if ground.is_shut(&error) => break,
+                    Err(error) => return Err(error.to_string()),
                 }
             }
             Ok(())
@@ -67,14 +68,19 @@ pub(super) async fn follow(
             let client = ground.connect().await.map_err(|error| error.to_string())?;
             let position = Position::At(from);
             let follower = client.follow(&ledger.name, shard, position, options).await;
-            let mut follower = follower.map_err(|error| error.to_string())?;
+            let mut follower = match follower {
+                Ok(follower) => follower,
+                Err(error) if ground.is_shut(&error) => return Ok(()),
+                Err(error) => return Err(error.to_string()),
+            };
             let mut pass = Sequence::new(&ledger, shard, from);
             let mut end = 0;
             for _ in 0..most {
-                let batch = follower.next_batch().await;
-                match batch.map_err(|error| error.to_string())? {
-                    Some(batch) => ground.check(&mut pass, &batch)?,
-                    None => return Err("an end of the shard".to_owned()),
+                match follower.next_batch().await {
+                    Ok(Some(batch)) => ground.check(&mut pass, &batch)?,
+                    Ok(None) => return Err("an end of the shard".to_owned()),
+                    Err(error) if ground.is_shut(&error) => break,
+                    Err(error) => return Err(error.to_string()),
                 }
                 if follower.end() < end {
                     let back = follower.end();
