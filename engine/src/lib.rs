@@ -75,9 +75,10 @@ pub use read::{
 pub use recover::OpenReport;
 pub use sequence::{SequenceNumber, ShardId};
 pub use shard::{
-    Shard, ShardState, ShardStatus,
+    Shard,
     producers::{RECENT_PRODUCERS, RECENT_PUTS},
     ready::ReadyBatch,
+    status::{ShardState, ShardStatus},
     ticket::{Appended, Readable, Room, Ticket},
 };
 pub use store::{STORE_FORMAT, Store, StoreStats};

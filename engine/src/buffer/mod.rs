@@ -87,7 +87,8 @@ use crate::{
     segment::list::lock,
     sequence::{SequenceNumber, ShardId},
     shard::{
-        Shard, ShardState,
+        Shard,
+        status::ShardState,
         ticket::{Appended, Readable, Ticket},
     },
     store::Store,

@@ -16,6 +16,7 @@
 
 mod damage;
 mod disk;
+mod inode;
 mod memory;
 mod queue;
 

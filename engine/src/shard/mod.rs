@@ -10,6 +10,7 @@ pub(crate) mod preparing;
 pub(crate) mod producers;
 pub(crate) mod ready;
 pub(crate) mod staging;
+pub(crate) mod status;
 pub(crate) mod ticket;
 pub(crate) mod watermark;
 
@@ -251,40 +252,6 @@ impl Next {
             false => Next::Nothing,
         }
     }
-}
-
-/// What a shard can do at the moment.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum ShardState {
-    /// Read and write.
-    Open,
-    /// Read; writes are refused until the medium has room, which is looked for all the time.
-    NoSpace,
-    /// Read around the damage; no writes.
-    ReadOnly(Arc<crate::error::Damage>),
-    /// Read what is durable; no writes until the shard is reopened.
-    Poisoned(Arc<str>),
-    /// Nothing.
-    Closed,
-}
-
-/// A look at a shard.
-#[derive(Debug, Clone)]
-pub struct ShardStatus {
-    /// What it can do.
-    pub state: ShardState,
-    /// The oldest record that is kept.
-    pub oldest: SequenceNumber,
-    /// The sequence number after the newest readable record. Where records are lost at the end,
-    /// it counts at least one of them, so that a cursor comes to them.
-    pub end: SequenceNumber,
-    /// Segment files. Missing ones between two others count as one.
-    pub segments: usize,
-    /// Bytes of batches in them, with their padding.
-    pub bytes: u64,
-    /// What recovery found when it was opened.
-    pub opened: OpenReport,
 }
 
 impl Shard {
@@ -583,26 +550,5 @@ impl Shard {
     /// meanwhile. What was made before stays.
     pub fn prepare(&self, bytes: u64) -> Result<u64, Error> {
         self.core.prepare_ahead(bytes)
-    }
-
-    /// A look at the shard.
-    #[must_use]
-    pub fn status(&self) -> ShardStatus {
-        let bytes = self.core.bytes();
-        let state = match &lock(&self.core.stage).condition {
-            Condition::Open => ShardState::Open,
-            Condition::NoSpace => ShardState::NoSpace,
-            Condition::ReadOnly(damage) => ShardState::ReadOnly(Arc::clone(damage)),
-            Condition::Poisoned(cause) => ShardState::Poisoned(Arc::clone(cause)),
-            Condition::Closed => ShardState::Closed,
-        };
-        ShardStatus {
-            state,
-            oldest: self.oldest(),
-            end: self.end(),
-            segments: self.core.segments.len(),
-            bytes,
-            opened: self.core.report.clone(),
-        }
     }
 }
