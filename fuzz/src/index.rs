@@ -102,7 +102,7 @@ fn index_of(segment: &StoredFile) -> Vec<u8> {
 }
 
 /// Makes the checksum right, over as many entries and puts as the file says it has.
-fn mend(bytes: &mut Vec<u8>) {
+fn mend(bytes: &mut [u8]) {
     if bytes.len() < HEADER {
         return;
     }

@@ -9,7 +9,7 @@ use std::{
     io::{BufRead, BufReader, ErrorKind},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -56,6 +56,8 @@ const MAX_INPUT: u32 = 16 * 1024;
 /// Where an allocation was made is not kept while searching, and what was freed is not held for
 /// long: both take more time than most targets. `--replay` tells all.
 const SANITIZER: &str = "malloc_context_size=1:quarantine_size_mb=16";
+/// How often it is shown what a target has reached.
+const PULSE: Duration = Duration::from_secs(10);
 /// See `fuzz/src/dump.rs`.
 const DUMP: &str = "MILLSTREAM_FUZZ_DUMP";
 
@@ -147,6 +149,7 @@ impl Fuzz {
                 format!("-max_len={MAX_INPUT}"),
                 // Long inputs soon: where one takes milliseconds, they would hardly ever come.
                 "-len_control=20".to_owned(),
+                "-print_funcs=0".to_owned(),
                 "-print_final_stats=1".to_owned(),
             ])
             .env("ASAN_OPTIONS", SANITIZER);
@@ -293,7 +296,7 @@ impl Fuzz {
 /// Runs a fuzzer, shows what it says, and takes its figures from that.
 fn follow(command: &mut Command, target: &str) -> Result<Figures, Failure> {
     println!("fuzz {target}");
-    let start = Instant::now();
+    let (start, mut shown) = (Instant::now(), Instant::now());
     let mut figures = Figures::of(target);
     let mut child = command
         .stderr(Stdio::piped())
@@ -302,9 +305,11 @@ fn follow(command: &mut Command, target: &str) -> Result<Figures, Failure> {
     let said = child.stderr.take().into_iter();
     for line in said.flat_map(|said| BufReader::new(said).lines()) {
         let line = line.map_err(Failure::io("follow", command.get_program()))?;
-        // What has just been built is said once, and what the fuzzer does is said all the time.
-        if !line.starts_with('#') {
+        // What it has reached it says all the time.
+        let pulse = line.starts_with('#');
+        if !pulse || shown.elapsed() >= PULSE {
             eprintln!("{line}");
+            shown = Instant::now();
         }
         figures.hear(&line);
     }
