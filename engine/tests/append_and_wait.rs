@@ -137,3 +137,21 @@ fn the_watermark_of_what_was_written_that_way_is_shown_too() {
         assert!(tries < 1200, "no stamp was written");
     }
 }
+
+#[test]
+fn a_close_ends_what_was_staged_before_the_first_write() {
+    // The shard was marked as closed when it was made, and the first write waits for blocks: the
+    // writer must not take the one for a reason to forget the other.
+    for _ in 0..20 {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let shard = store.create_shard(SHARD, small_segments()).unwrap();
+        let ticket = shard.try_append(&[Record::new("key", b"data")]).unwrap();
+        store.close().unwrap();
+        let ended = ticket.wait_timeout(Duration::ZERO);
+        assert!(
+            ended.is_some(),
+            "the store is closed, the append has no end"
+        );
+    }
+}

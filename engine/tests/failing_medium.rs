@@ -292,8 +292,8 @@ fn what_the_medium_does_not_give_is_damage_there_and_nowhere_else() {
     let look = inspect::inspect(&path, &mut |_| {}).unwrap();
     let mut told = look
         .damage()
-        .filter(|(_, damage)| damage.file == segments[2]);
-    assert_eq!(told.next().unwrap().1.reason, CANNOT);
+        .filter(|finding| finding.damage.file == segments[2]);
+    assert_eq!(told.next().unwrap().damage.reason, CANNOT);
     assert_eq!(read_on(&other, 0), (10, None));
     assert!(matches!(shard.status().state, ShardState::Open));
 
@@ -443,7 +443,7 @@ fn a_full_file_system_in_memory_damages_nothing() {
 
     assert_eq!(read_on(&shard, 0), (50, None));
     let look = inspect::inspect(&path, &mut |_| {}).unwrap();
-    assert_eq!(look.damage().next().map(|(_, damage)| damage.clone()), None);
+    assert_eq!(look.damage().next().map(|finding| finding.damage.clone()), None);
     let second = open_small(&copy);
     let opened = second.open_shard(SHARD, small_segments()).unwrap();
     assert!(!matches!(opened.status().state, ShardState::ReadOnly(_)));

@@ -425,7 +425,8 @@ impl ShardCore {
         let mut log = lock(&self.log);
         let stage = lock(&self.stage);
         let writable = matches!(stage.condition, Condition::Closed) && !log.failed;
-        let nothing = log.closed || !writable;
+        // A mark of before does not vouch for what was staged since: that is still to be written.
+        let nothing = !writable || (log.closed && stage.is_empty());
         let busy = !stage.is_empty() || !log.flight.is_empty() || !to.is_free();
         drop(stage);
         if nothing {
