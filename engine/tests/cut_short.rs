@@ -282,7 +282,10 @@ fn a_look_from_outside_survives_files_that_are_cut_short_under_it() {
         }
     });
     let look = look.unwrap();
-    let damaged: Vec<_> = look.damage().map(|finding| finding.damage.file.clone()).collect();
+    let damaged: Vec<_> = look
+        .damage()
+        .map(|finding| finding.damage.file.clone())
+        .collect();
     assert!(!damaged.is_empty(), "{damaged:?}");
     assert!(damaged.iter().all(|file| *file == segments[0]));
 }

@@ -443,7 +443,10 @@ fn a_full_file_system_in_memory_damages_nothing() {
 
     assert_eq!(read_on(&shard, 0), (50, None));
     let look = inspect::inspect(&path, &mut |_| {}).unwrap();
-    assert_eq!(look.damage().next().map(|finding| finding.damage.clone()), None);
+    assert_eq!(
+        look.damage().next().map(|finding| finding.damage.clone()),
+        None
+    );
     let second = open_small(&copy);
     let opened = second.open_shard(SHARD, small_segments()).unwrap();
     assert!(!matches!(opened.status().state, ShardState::ReadOnly(_)));
