@@ -125,6 +125,16 @@ pub(super) fn seeds() -> Vec<Seed> {
             ),
         ),
         (
+            "puts-over-recoveries",
+            life(
+                WRITTEN,
+                &[
+                    &[CALM, PUT, TURN, POWER],
+                    &[CALM, POWER, CALM, POWER, CALM, PUT | 0x10, TURN],
+                ],
+            ),
+        ),
+        (
             "fails",
             life(
                 0,
