@@ -248,22 +248,20 @@ impl Fuzz {
     /// Edges and features that the corpus reaches; where LLVM's tools are there, lines too.
     fn coverage(&self, target: &str) -> Result<Figures, Failure> {
         let figures = self.once_through(target)?;
+        if !has_llvm_tools()? {
+            println!("lines are not told: that needs `rustup component add llvm-tools`");
+            return Ok(figures);
+        }
         let mut lines = workspace::cargo();
         lines
             .args(["fuzz", "coverage", target])
             .current_dir(&self.root)
             .env("RUSTC_BOOTSTRAP", "1")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        match failure::run(&mut lines) {
-            Ok(()) => println!(
-                "lines: fuzz/coverage/{target}/coverage.profdata, for `llvm-cov report` or `show`"
-            ),
-            Err(_) => println!(
-                "lines are not told: that needs `rustup component add llvm-tools` of a toolchain that has it"
-            ),
-        }
+            .stdin(Stdio::null());
+        failure::run(&mut lines)?;
+        println!(
+            "lines: fuzz/coverage/{target}/coverage.profdata, for `llvm-cov report` and `show`"
+        );
         Ok(figures)
     }
 
@@ -291,6 +289,21 @@ impl Fuzz {
         names.sort();
         Ok(names)
     }
+}
+
+/// Whether the toolchain has the tools that merge profiles.
+fn has_llvm_tools() -> Result<bool, Failure> {
+    let mut rustc = Command::new("rustc");
+    let output = rustc
+        .args(["--print", "sysroot"])
+        .output()
+        .map_err(Failure::io("start", "rustc"))?;
+    let sysroot = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    let targets = sysroot.join("lib/rustlib");
+    let targets = fs::read_dir(&targets).map_err(Failure::io("list", &targets))?;
+    Ok(targets
+        .filter_map(Result::ok)
+        .any(|target| target.path().join("bin/llvm-profdata").is_file()))
 }
 
 /// Runs a fuzzer, shows what it says, and takes its figures from that.
