@@ -547,11 +547,13 @@ pub(crate) fn raw_header(
     if file.len()? < SEGMENT_HEADER_LEN as u64 {
         return Ok(Err("the file is too short for a segment".into()));
     }
-    file.read_at(&mut bytes, 0)?;
-    let decoded = SegmentHeader::decode(&bytes);
-    if decoded.is_err() {
+    let mut read = file.read_at(&mut bytes, 0);
+    if read.is_ok() && SegmentHeader::decode(&bytes).is_err() {
         // The page cache may be behind direct writes of a process that has the store open.
-        file.read_medium_at(&mut bytes, 0)?;
+        read = file.read_medium_at(&mut bytes, 0);
+    }
+    if let Err(error) = read {
+        return Ok(Err(format!("the medium cannot be read here: {error}")));
     }
     Ok(SegmentHeader::decode(&bytes).map_err(|e| e.to_string()))
 }

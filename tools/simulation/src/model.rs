@@ -191,7 +191,7 @@ impl ShardModel {
             self.judge_end(found, ending)?;
         }
         self.judge_retries(found)?;
-        if ending != Ending::None && harm.is_none() {
+        if ending != Ending::None && (harm.is_none() || !self.durable) {
             self.settle(found);
         }
         for (sequence, identity, _) in &found.records {
