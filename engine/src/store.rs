@@ -543,25 +543,33 @@ fn open_store_file(
     let file_path = path.join(STORE_FILE);
     let io = |doing| Error::io(doing, &file_path);
     if read_store_file(device, path)?.is_none() {
-        let mut bytes = vec![0; block];
-        bytes[0..8].copy_from_slice(&STORE_MAGIC.to_le_bytes());
-        bytes[8..12].copy_from_slice(&STORE_FORMAT.to_le_bytes());
-        bytes[16..24].copy_from_slice(&random.next_u64().to_le_bytes());
-        let crc = crc32c(&bytes[..24]);
-        bytes[24..28].copy_from_slice(&crc.to_le_bytes());
-        let partial = path.join("STORE.partial");
-        let _ = device.remove_file(&partial);
-        let file = device
-            .open(&partial, Access::Create)
-            .map_err(io("making"))?;
-        file.write_durable_at(&bytes, 0).map_err(io("making"))?;
-        device.rename(&partial, &file_path).map_err(io("making"))?;
-        device.sync_dir(path).map_err(io("making"))?;
+        write_store_file(device, path, block, random.next_u64()).map_err(io("making"))?;
     }
     let shards = path.join(SHARDS_DIR);
     device
         .create_dir(&shards)
         .map_err(io("making the shards beside"))
+}
+
+/// Makes the file that makes a directory a store, durably.
+pub(crate) fn write_store_file(
+    device: &dyn Device,
+    path: &Path,
+    block: usize,
+    id: u64,
+) -> io::Result<()> {
+    let mut bytes = vec![0; block];
+    bytes[0..8].copy_from_slice(&STORE_MAGIC.to_le_bytes());
+    bytes[8..12].copy_from_slice(&STORE_FORMAT.to_le_bytes());
+    bytes[16..24].copy_from_slice(&id.to_le_bytes());
+    let crc = crc32c(&bytes[..24]);
+    bytes[24..28].copy_from_slice(&crc.to_le_bytes());
+    let partial = path.join("STORE.partial");
+    let _ = device.remove_file(&partial);
+    let file = device.open(&partial, Access::Create)?;
+    file.write_durable_at(&bytes, 0)?;
+    device.rename(&partial, &path.join(STORE_FILE))?;
+    device.sync_dir(path)
 }
 
 /// Identity of the store in `path`; `None` when there is none.

@@ -139,6 +139,59 @@ impl Survey<'_> {
         Ok(())
     }
 
+    /// Walks the segment that is written, whose header is known.
+    ///
+    /// # Errors
+    /// As [`Survey::run`].
+    pub(crate) fn run_last(
+        &self,
+        ordinal: u64,
+        header: &SegmentHeader,
+        visitor: &mut dyn Visitor,
+    ) -> Result<(), Error> {
+        let file = Found {
+            segment: Segment::new(self.id, self.dir, ordinal),
+            ordinal,
+            header: Ok(Some(*header)),
+            misnamed: false,
+        };
+        let state = (SegmentState::Active, true);
+        if self.file(&file, None, state, None, visitor)?.is_none() {
+            visitor.dropped()?;
+        }
+        Ok(())
+    }
+
+    /// Whether the header of a segment is lost that seems to be made ahead: batches in it were
+    /// acknowledged. `before` is the header of the segment before, `end` where its records end.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn is_headless(
+        &self,
+        ordinal: u64,
+        before: &SegmentHeader,
+        end: u64,
+    ) -> Result<bool, Error> {
+        let segment = Segment::new(self.id, self.dir, ordinal);
+        let around = Around {
+            block: before.block,
+            before: before.epoch,
+            expected: end,
+            next: None,
+        };
+        let heard = (|| {
+            let file = self.device.open(&segment.path, Access::Read)?;
+            let heard = around.hear(&segment, &*file, &*file.map()?)?;
+            let begun = !matches!(raw_header(self.device, &segment.path)?, Ok(None));
+            Ok(!begun && heard.is_some_and(|heard| heard.watermark > end))
+        })();
+        match heard {
+            Err(error) if io::Error::kind(&error) == io::ErrorKind::NotFound => Ok(false),
+            other => other.map_err(Error::io("reading the segment", &segment.path)),
+        }
+    }
+
     /// The segments that are there, by the ordinals in their headers.
     fn files(&self) -> Result<Vec<Found>, Error> {
         let mut ordinals = segment_ordinals(self.device, self.dir)?;
