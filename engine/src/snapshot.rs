@@ -42,7 +42,7 @@ pub struct SnapshotReport {
     pub copied: u64,
     /// Bytes that were copied.
     pub copied_bytes: u64,
-    /// Shards of which a copied segment is damaged; the copy is, too.
+    /// Shards that are missing, or of which a copied segment is damaged; the copy is, too.
     pub damaged: Vec<ShardId>,
     /// Cursors of a buffer that were left out: both copies of their positions are damaged.
     pub cursors_left_out: Vec<String>,

@@ -63,7 +63,10 @@ pub fn snapshot(
         // Only with the same catalog before and after it are these the shards that it names.
         let now = Image::take(data)?;
         if now == image {
-            let report = snapshot.finish().map_err(store)?;
+            let mut report = snapshot.finish().map_err(store)?;
+            let mut missing: Vec<ShardId> = named.difference(&copied).copied().collect();
+            missing.sort_unstable();
+            report.damaged.append(&mut missing);
             image.write(target)?;
             return Ok(report);
         }
