@@ -146,11 +146,8 @@ impl Cursor {
                     Some(next) => spot = next,
                     None => return Ok(None),
                 }
-                // Numbers may have been skipped between segments, and nothing come since.
+                // Numbers may have been skipped between segments.
                 self.next = self.next.max(spot.sequence);
-                if self.next >= self.shard.watermark.get() {
-                    return Ok(None);
-                }
                 continue;
             }
             match self.read(&spot)? {

@@ -200,7 +200,7 @@ impl ShardCore {
             let file = device.open(&spare, Access::Write)?;
             let len = file.len()?;
             // A file that has another name is in a snapshot, which must not change.
-            if len == self.options.segment_bytes {
+            if len == self.options.segment_bytes && file.links()? == 1 {
                 file.write_durable_at(&vec![0; block as usize], 0)?;
                 device.rename(&spare, &path)?;
                 device.sync_dir(&self.dir)?;
