@@ -17,8 +17,10 @@ use crate::{
     duplicate::{self, Appender, make_dir, make_target},
     error::Error,
     inspect::{
-        Expected, Finding, Note, Place, Progress, outside, place,
-        survey::{Head, Survey, Visitor, exists, raw_header},
+        Expected, Finding, Note, Place, Progress,
+        files::{exists, raw_header},
+        outside, place,
+        survey::{Head, Survey, Visitor},
     },
     io::device::{Access, Device},
     read::{batch::Batch, walk::Spot},

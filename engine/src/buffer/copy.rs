@@ -1,6 +1,6 @@
 //! The cursors of a buffer in a copy of it.
 
-use std::{io, path::Path, thread, time::Duration};
+use std::{io, path::Path};
 
 use super::{
     CURSORS_DIR, cursor,
@@ -13,8 +13,7 @@ use crate::{
 };
 
 /// How often a cursor is read again whose copies are not both whole: one may be being written.
-const ATTEMPTS: u32 = 20;
-const PAUSE: Duration = Duration::from_millis(1);
+const ATTEMPTS: u32 = 100;
 
 /// Copies the cursors of the store in `from` to the one in `to`, durably; the names of those
 /// that are left out, because both copies of their positions are damaged. A store that is no
@@ -77,7 +76,6 @@ fn read_whole(device: &dyn Device, path: &Path, name: &str) -> io::Result<Option
         if best.0 == 2 {
             break;
         }
-        thread::sleep(PAUSE);
     }
     Ok(best.1)
 }

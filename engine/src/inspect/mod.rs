@@ -4,6 +4,7 @@
 //! On a store that is in use the newest batches may be missing from the look; nothing that was
 //! acknowledged before it began is taken for damage.
 
+pub(crate) mod files;
 mod lost_header;
 mod report;
 mod segment;
@@ -34,7 +35,8 @@ use crate::{
     sequence::{SequenceNumber, ShardId},
     store::{SHARDS_DIR, STORE_FILE, STORE_FORMAT, read_store_file, shard_ids},
 };
-use survey::{Head, Survey, Visitor, exists, raw_header};
+use files::{exists, raw_header};
+use survey::{Head, Survey, Visitor};
 
 /// What is known from elsewhere of a shard that should be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -8,6 +8,7 @@
 use std::{io, path::Path, sync::Arc};
 
 use super::{
+    files::{exists, raw_header},
     lost_header::Around,
     report::{Finding, Note, NoteKind, SegmentState},
     segment::{Certain, SegmentWalk},
@@ -18,7 +19,7 @@ use crate::{
     io::device::{Access, Device},
     read::{batch::Batch, walk::Spot},
     recover::segment_ordinals,
-    segment::{Segment, SegmentHeader, file_name, header::SEGMENT_HEADER_LEN, list::SegmentEnd},
+    segment::{Segment, SegmentHeader, file_name, list::SegmentEnd},
     sequence::{SequenceNumber, ShardId},
 };
 
@@ -581,30 +582,4 @@ impl Survey<'_> {
             end: end.map(SequenceNumber),
         }
     }
-}
-
-/// Whether there is a file of that name. One that cannot be opened for another reason is there.
-pub(crate) fn exists(device: &dyn Device, path: &Path) -> bool {
-    use io::ErrorKind::{NotADirectory, NotFound};
-    let opened = device.open(path, Access::Read);
-    !opened.is_err_and(|error| matches!(error.kind(), NotFound | NotADirectory))
-}
-
-/// Reads a segment's header: what it says, nothing where it is zeros, or why it does not verify.
-pub(crate) fn raw_header(
-    device: &dyn Device,
-    path: &Path,
-) -> io::Result<Result<Option<SegmentHeader>, String>> {
-    let file = device.open(path, Access::Read)?;
-    let mut bytes = [0; SEGMENT_HEADER_LEN];
-    if file.len()? < SEGMENT_HEADER_LEN as u64 {
-        return Ok(Err("the file is too short for a segment".into()));
-    }
-    file.read_at(&mut bytes, 0)?;
-    let decoded = SegmentHeader::decode(&bytes);
-    if decoded.is_err() {
-        // The page cache may be behind direct writes of a process that has the store open.
-        file.read_medium_at(&mut bytes, 0)?;
-    }
-    Ok(SegmentHeader::decode(&bytes).map_err(|e| e.to_string()))
 }

@@ -17,8 +17,7 @@ use crate::{
     duplicate::{make_dir, make_target},
     error::Error,
     inspect::{
-        ExpectedShards, Finding, Place, Progress, missing_shards, outside, place,
-        survey::{Survey, exists},
+        ExpectedShards, Finding, Place, Progress, missing_shards, outside, place, survey::Survey,
     },
     io::device::Device,
     sequence::ShardId,
@@ -202,7 +201,7 @@ impl Repair<'_> {
                 (&mut self.seen, self.progress),
             );
             let done = survey.run(&mut writer).and_then(|()| writer.finish());
-            if writer.restart && attempt < ATTEMPTS && exists(self.device, source) {
+            if writer.restart && attempt < ATTEMPTS {
                 writer::clear(self.device, target)?;
                 self.seen = begun;
                 continue;
