@@ -36,9 +36,11 @@
 //! - `segment`, `index`: files and what is derived from them.
 //! - [`buffer`]: the embedded durable buffer on one shard of its own.
 //! - `read`, `recover`, `retain`: cursors, opening, retention.
+//! - [`inspect`], [`repair`], [`snapshot`]: a store from outside: looked at, saved, copied.
 
 pub mod buffer;
 pub mod clock;
+mod duplicate;
 mod error;
 mod ground;
 mod index;
@@ -47,11 +49,13 @@ pub mod io;
 mod options;
 mod read;
 mod recover;
+pub mod repair;
 mod retain;
 mod segment;
 mod sequence;
 mod shard;
 mod signal;
+pub mod snapshot;
 mod store;
 mod writer;
 

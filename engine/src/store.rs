@@ -572,20 +572,7 @@ fn open_store_file(
     if found.is_none() {
         let id = random.next_u64();
         found = Some(id);
-        let mut bytes = vec![0; block];
-        bytes[0..8].copy_from_slice(&STORE_MAGIC.to_le_bytes());
-        bytes[8..12].copy_from_slice(&STORE_FORMAT.to_le_bytes());
-        bytes[16..24].copy_from_slice(&id.to_le_bytes());
-        let crc = crc32c(&bytes[..24]);
-        bytes[24..28].copy_from_slice(&crc.to_le_bytes());
-        let partial = path.join("STORE.partial");
-        let _ = device.remove_file(&partial);
-        let file = device
-            .open(&partial, Access::Create)
-            .map_err(io("making"))?;
-        file.write_durable_at(&bytes, 0).map_err(io("making"))?;
-        device.rename(&partial, &file_path).map_err(io("making"))?;
-        device.sync_dir(path).map_err(io("making"))?;
+        write_store_file(device, path, block, id).map_err(io("making"))?;
     }
     let shards = path.join(SHARDS_DIR);
     // What a killed process has made or deleted there is not to change once it was seen.
@@ -605,6 +592,27 @@ fn open_store_file(
         }
     }
     Ok(found.unwrap_or_default())
+}
+
+/// Makes the file that makes a directory a store, durably.
+pub(crate) fn write_store_file(
+    device: &dyn Device,
+    path: &Path,
+    block: usize,
+    id: u64,
+) -> io::Result<()> {
+    let mut bytes = vec![0; block];
+    bytes[0..8].copy_from_slice(&STORE_MAGIC.to_le_bytes());
+    bytes[8..12].copy_from_slice(&STORE_FORMAT.to_le_bytes());
+    bytes[16..24].copy_from_slice(&id.to_le_bytes());
+    let crc = crc32c(&bytes[..24]);
+    bytes[24..28].copy_from_slice(&crc.to_le_bytes());
+    let partial = path.join("STORE.partial");
+    let _ = device.remove_file(&partial);
+    let file = device.open(&partial, Access::Create)?;
+    file.write_durable_at(&bytes, 0)?;
+    device.rename(&partial, &path.join(STORE_FILE))?;
+    device.sync_dir(path)
 }
 
 /// Identity of the store in `path`; `None` when there is none.

@@ -4,6 +4,7 @@
 //! - [`Server`]: start and stop.
 //! - `catalog`: which streams there are, durably.
 //! - `service`: the verbs, the same for every front.
+//! - [`snapshot()`]: a copy of a data directory that is in use.
 //! - `protocol`: the front that speaks the binary protocol over TCP.
 
 mod catalog;
@@ -14,6 +15,7 @@ mod protocol;
 mod server;
 mod service;
 mod shutdown;
+mod snapshot;
 
 use std::path::Path;
 
@@ -24,6 +26,7 @@ pub use config::{Config, ConfigError};
 pub use error::ServerError;
 pub use millstream_engine::DeviceReport;
 pub use server::Server;
+pub use snapshot::{copy_catalog, snapshot};
 
 /// What the catalog in a data directory says of its shards; `None` where there is no catalog.
 /// The server may be running.

@@ -58,6 +58,7 @@
 //! # }
 //! ```
 
+pub(crate) mod copy;
 mod cursor;
 mod cursors;
 mod flusher;
@@ -102,7 +103,7 @@ use space::Space;
 /// another store nor the other way round.
 const SHARD: ShardId = ShardId(u64::from_be_bytes(*b"\0\0buffer"));
 /// The directory of the cursors, beside that of the shards.
-const CURSORS_DIR: &str = "cursors";
+pub(crate) const CURSORS_DIR: &str = "cursors";
 
 /// An open buffer; clones are the same buffer. It is closed by [`Buffer::close`], or when the
 /// last handle is dropped.

@@ -4,6 +4,7 @@
 //! On a store that is in use the newest batches may be missing from the look; nothing that was
 //! acknowledged before it began is taken for damage.
 
+pub(crate) mod files;
 mod lost_header;
 mod report;
 mod segment;
@@ -34,7 +35,8 @@ use crate::{
     sequence::{SequenceNumber, ShardId},
     store::{SHARDS_DIR, STORE_FILE, STORE_FORMAT, read_store_file, shard_ids},
 };
-use survey::{Head, Survey, Visitor, exists, raw_header};
+use files::{exists, raw_header};
+use survey::{Head, Survey, Visitor};
 
 /// What is known from elsewhere of a shard that should be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -166,6 +168,43 @@ fn shard_of(device: &dyn Device, dir: &Path) -> Result<ShardId, Error> {
     Ok(ShardId(0))
 }
 
+/// Damage to all of a file or directory.
+fn whole_finding(file: PathBuf, shard: Option<ShardId>, reason: String) -> Finding {
+    Finding {
+        shard,
+        damage: Damage {
+            file,
+            offset: 0,
+            sequence: SequenceNumber(0),
+            resume: None,
+            reason,
+        },
+        end: None,
+    }
+}
+
+/// The shards that should be in the store `path`, and are not among `ids`, which ascend.
+pub(crate) fn missing_shards(
+    path: &Path,
+    ids: &[ShardId],
+    expected: &ExpectedShards,
+) -> Vec<Finding> {
+    let missing = expected
+        .iter()
+        .filter(|(id, expected)| expected.finished && ids.binary_search(id).is_err());
+    let mut missing: Vec<ShardId> = missing.map(|(id, _)| *id).collect();
+    missing.sort_unstable();
+    let finding = |id: ShardId| {
+        let dir = path.join(SHARDS_DIR).join(id.dir_name());
+        whole_finding(
+            dir,
+            Some(id),
+            "the directory of the shard is missing".into(),
+        )
+    };
+    missing.into_iter().map(finding).collect()
+}
+
 struct Look<'a> {
     device: &'a Arc<dyn Device>,
     expected: &'a ExpectedShards,
@@ -190,29 +229,19 @@ impl Look<'_> {
     fn store(&mut self, path: &Path) -> Result<Inspection, Error> {
         let device = &**self.device;
         let mut damage = Vec::new();
-        let mut wrong = |file: PathBuf, shard, end, reason: String| {
-            damage.push(Finding {
-                shard,
-                damage: Damage {
-                    file,
-                    offset: 0,
-                    sequence: SequenceNumber(0),
-                    resume: None,
-                    reason,
-                },
-                end,
-            });
+        let mut wrong = |reason: String| {
+            let mut finding = whole_finding(path.join(STORE_FILE), None, reason);
+            finding.end = Some(SequenceNumber(0));
+            damage.push(finding);
         };
-        let none_lost = Some(SequenceNumber(0));
         let id = match read_store_file(device, path) {
             Ok(Some(id)) => id,
             Ok(None) => {
-                let reason = "the file that makes a store is missing".into();
-                wrong(path.join(STORE_FILE), None, none_lost, reason);
+                wrong("the file that makes a store is missing".into());
                 0
             }
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::InvalidData => {
-                wrong(path.join(STORE_FILE), None, none_lost, source.to_string());
+                wrong(source.to_string());
                 0
             }
             Err(error) => return Err(error),
@@ -223,18 +252,8 @@ impl Look<'_> {
             Err(error) => return Err(error),
         };
         ids.sort_unstable();
+        damage.extend(missing_shards(path, &ids, self.expected));
         let dir = |id: ShardId| path.join(SHARDS_DIR).join(id.dir_name());
-        let mut missing: Vec<ShardId> = self
-            .expected
-            .iter()
-            .filter(|(id, expected)| expected.finished && ids.binary_search(id).is_err())
-            .map(|(id, _)| *id)
-            .collect();
-        missing.sort_unstable();
-        for id in missing {
-            let reason = "the directory of the shard is missing".into();
-            wrong(dir(id), Some(id), None, reason);
-        }
         for id in &ids {
             let segments = segment_ordinals(device, &dir(*id)).map_or(0, |all| all.len());
             self.seen.of_segments += segments as u64;
@@ -291,17 +310,9 @@ impl Look<'_> {
             progress: self.progress,
         })?;
         if info.segments.is_empty() && info.damage.is_empty() && expected.finished {
-            info.damage.push(Finding {
-                shard: Some(id),
-                damage: Damage {
-                    file: dir.to_path_buf(),
-                    offset: 0,
-                    sequence: SequenceNumber(0),
-                    resume: None,
-                    reason: "all segment files of the shard are missing".into(),
-                },
-                end: None,
-            });
+            let reason = "all segment files of the shard are missing".into();
+            let finding = whole_finding(dir.to_path_buf(), Some(id), reason);
+            info.damage.push(finding);
         }
         Ok(info)
     }

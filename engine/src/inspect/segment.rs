@@ -3,8 +3,9 @@
 use millstream_format::{BATCH_HEADER_LEN, BatchHeader, BatchLimits, HashRange};
 
 use super::{
+    files::exists,
     report::{Finding, Note, NoteKind},
-    survey::{Visitor, exists},
+    survey::Visitor,
 };
 use crate::{
     error::{Damage, Error},

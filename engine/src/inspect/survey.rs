@@ -8,6 +8,7 @@
 use std::{io, path::Path, sync::Arc};
 
 use super::{
+    files::{exists, raw_header},
     lost_header::Around,
     report::{Finding, Note, NoteKind, SegmentState},
     segment::{Certain, SegmentWalk},
@@ -18,7 +19,7 @@ use crate::{
     io::device::{Access, Device},
     read::{batch::Batch, walk::Spot},
     recover::segment_ordinals,
-    segment::{Segment, SegmentHeader, file_name, header::SEGMENT_HEADER_LEN, list::SegmentEnd},
+    segment::{Segment, SegmentHeader, file_name, list::SegmentEnd},
     sequence::{SequenceNumber, ShardId},
 };
 
@@ -137,6 +138,59 @@ impl Survey<'_> {
             )?;
         }
         Ok(())
+    }
+
+    /// Walks the segment that is written, whose header is known.
+    ///
+    /// # Errors
+    /// As [`Survey::run`].
+    pub(crate) fn run_last(
+        &self,
+        ordinal: u64,
+        header: &SegmentHeader,
+        visitor: &mut dyn Visitor,
+    ) -> Result<(), Error> {
+        let file = Found {
+            segment: Segment::new(self.id, self.dir, ordinal),
+            ordinal,
+            header: Ok(Some(*header)),
+            misnamed: false,
+        };
+        let state = (SegmentState::Active, true);
+        if self.file(&file, None, state, None, visitor)?.is_none() {
+            visitor.dropped()?;
+        }
+        Ok(())
+    }
+
+    /// Whether the header of a segment is lost that seems to be made ahead: batches in it were
+    /// acknowledged. `before` is the header of the segment before, `end` where its records end.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn is_headless(
+        &self,
+        ordinal: u64,
+        before: &SegmentHeader,
+        end: u64,
+    ) -> Result<bool, Error> {
+        let segment = Segment::new(self.id, self.dir, ordinal);
+        let around = Around {
+            block: before.block,
+            before: before.epoch,
+            expected: end,
+            next: None,
+        };
+        let heard = (|| {
+            let file = self.device.open(&segment.path, Access::Read)?;
+            let heard = around.hear(&segment, &*file, &*file.map()?)?;
+            let begun = !matches!(raw_header(self.device, &segment.path)?, Ok(None));
+            Ok(!begun && heard.is_some_and(|heard| heard.watermark > end))
+        })();
+        match heard {
+            Err(error) if io::Error::kind(&error) == io::ErrorKind::NotFound => Ok(false),
+            other => other.map_err(Error::io("reading the segment", &segment.path)),
+        }
     }
 
     /// The segments that are there, by the ordinals in their headers.
@@ -528,32 +582,4 @@ impl Survey<'_> {
             end: end.map(SequenceNumber),
         }
     }
-}
-
-/// Whether there is a file of that name. One that cannot be opened for another reason is there.
-pub(crate) fn exists(device: &dyn Device, path: &Path) -> bool {
-    use io::ErrorKind::{NotADirectory, NotFound};
-    let opened = device.open(path, Access::Read);
-    !opened.is_err_and(|error| matches!(error.kind(), NotFound | NotADirectory))
-}
-
-/// Reads a segment's header: what it says, nothing where it is zeros, or why it does not verify.
-pub(crate) fn raw_header(
-    device: &dyn Device,
-    path: &Path,
-) -> io::Result<Result<Option<SegmentHeader>, String>> {
-    let file = device.open(path, Access::Read)?;
-    let mut bytes = [0; SEGMENT_HEADER_LEN];
-    if file.len()? < SEGMENT_HEADER_LEN as u64 {
-        return Ok(Err("the file is too short for a segment".into()));
-    }
-    let mut read = file.read_at(&mut bytes, 0);
-    if read.is_ok() && SegmentHeader::decode(&bytes).is_err() {
-        // The page cache may be behind direct writes of a process that has the store open.
-        read = file.read_medium_at(&mut bytes, 0);
-    }
-    if let Err(error) = read {
-        return Ok(Err(format!("the medium cannot be read here: {error}")));
-    }
-    Ok(SegmentHeader::decode(&bytes).map_err(|e| e.to_string()))
 }

@@ -60,6 +60,11 @@ pub trait Device: fmt::Debug + Send + Sync + 'static {
     fn remove_file(&self, path: &Path) -> io::Result<()>;
     /// Removes an empty directory.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
+    /// Gives a file a second name, on the same file system; durable after [`Device::sync_dir`].
+    /// [`io::ErrorKind::Unsupported`] where there is no such thing: then it can only be copied.
+    fn link(&self, _from: &Path, _to: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// Makes the names of a directory durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
@@ -125,6 +130,10 @@ pub trait File: fmt::Debug + Send + Sync {
     /// Bytes that the file takes on the medium. A device that cannot tell says its length.
     fn allocated_bytes(&self) -> io::Result<u64> {
         self.len()
+    }
+    /// How many names it has. One with more is somebody else's too, and is not written again.
+    fn links(&self) -> io::Result<u64> {
+        Ok(1)
     }
     /// Maps the whole file, read-only.
     fn map(&self) -> io::Result<Arc<dyn Map>>;

@@ -277,6 +277,10 @@ impl File for SystemFile {
         Ok(self.file.metadata()?.blocks() * 512)
     }
 
+    fn links(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.nlink())
+    }
+
     fn map(&self) -> io::Result<Arc<dyn Map>> {
         Ok(Arc::new(SystemMap::of(&self.file)?))
     }

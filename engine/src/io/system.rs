@@ -110,6 +110,10 @@ impl Device for SystemDevice {
         fs::remove_dir(path)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
+    }
+
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         directory::sync(path)
     }

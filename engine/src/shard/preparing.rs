@@ -207,10 +207,11 @@ impl ShardCore {
         let device = &*self.ground.device;
         let path = self.dir.join(file_name::segment(ordinal));
         let block = self.ground.block as u64;
-        if let Some(spare) = self.take_spare() {
+        while let Some(spare) = self.take_spare() {
             let file = device.open(&spare, Access::Write)?;
             let len = file.len()?;
-            if len == self.options.segment_bytes {
+            // A file that has another name is in a snapshot, which must not change.
+            if len == self.options.segment_bytes && file.links()? == 1 {
                 file.write_durable_at(&vec![0; block as usize], 0)?;
                 device.rename(&spare, &path)?;
                 device.sync_dir(&self.dir)?;

@@ -1,6 +1,6 @@
 //! The catalog's file as it is at one moment, although a server may be writing to it.
 
-use std::{fs, io, path::Path, thread, time::Duration};
+use std::{fs, io, io::Write, path::Path, thread, time::Duration};
 
 use millstream_engine::{
     Durability, ShardId,
@@ -44,6 +44,21 @@ impl Image {
             "it is written all the time; try again when fewer streams are made or deleted",
         );
         Err(CatalogError::io("reading", &path)(busy))
+    }
+
+    /// Writes it to `directory`, durably.
+    ///
+    /// # Errors
+    /// When that is refused.
+    pub(crate) fn write(&self, directory: &Path) -> Result<(), CatalogError> {
+        let path = directory.join(FILE_NAME);
+        let written = (|| {
+            let mut file = fs::File::create_new(&path)?;
+            file.write_all(&self.bytes)?;
+            file.sync_all()?;
+            fs::File::open(directory)?.sync_all()
+        })();
+        written.map_err(CatalogError::io("writing", &path))
     }
 
     /// Its streams, as a copy of it shows them: opening it may write to it.

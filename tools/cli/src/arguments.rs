@@ -3,8 +3,9 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{
-    get::GetArguments, inspect::InspectArguments, put::PutArguments, serve::ServeArguments,
-    stream::StreamCommand, verify::VerifyArguments,
+    get::GetArguments, inspect::InspectArguments, put::PutArguments, repair::RepairArguments,
+    serve::ServeArguments, snapshot::SnapshotArguments, stream::StreamCommand,
+    verify::VerifyArguments,
 };
 
 /// Where commands look for the server, and where `serve` listens, unless told otherwise.
@@ -80,6 +81,8 @@ pub(crate) enum Command {
     Get(GetArguments),
     Inspect(InspectArguments),
     Verify(VerifyArguments),
+    Repair(RepairArguments),
+    Snapshot(SnapshotArguments),
 }
 
 #[cfg(test)]

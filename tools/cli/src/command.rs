@@ -3,6 +3,8 @@
 pub(crate) mod get;
 pub(crate) mod inspect;
 pub(crate) mod put;
+pub(crate) mod repair;
 pub(crate) mod serve;
+pub(crate) mod snapshot;
 pub(crate) mod stream;
 pub(crate) mod verify;

@@ -62,6 +62,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Get(get) => block_on(command::get::run(global, get)),
         Command::Inspect(inspect) => command::inspect::run(global, &inspect),
         Command::Verify(verify) => command::verify::run(global, &verify),
+        Command::Repair(repair) => command::repair::run(global, &repair),
+        Command::Snapshot(snapshot) => command::snapshot::run(global, &snapshot),
     }
 }
 

@@ -49,7 +49,7 @@ pub(crate) fn look(global: &Global, path: &Path) -> Result<(Inspection, Duration
 }
 
 /// What the catalog says of the shards in a data directory; `None` where there is none.
-fn expected(path: &Path) -> Option<ExpectedShards> {
+pub(crate) fn expected(path: &Path) -> Option<ExpectedShards> {
     match millstream_server::expected_shards(path) {
         Ok(expected) => expected,
         Err(error) => {
@@ -180,4 +180,19 @@ pub(crate) fn finding_text(finding: &Finding) -> String {
     };
     let file = file.display();
     format!("damaged: {whose}: {file} at byte {offset}: {reason}; {lost}")
+}
+
+/// How many acknowledged records are lost in all.
+pub(crate) fn lost_text<'a>(findings: impl Iterator<Item = &'a Finding>) -> String {
+    let (mut lost, mut least) = (0, "");
+    for finding in findings {
+        match finding.lost() {
+            Some(more) => lost += more,
+            None => least = "at least ",
+        }
+    }
+    format!(
+        "{least}{} lost",
+        quantity::counted(lost, "acknowledged record")
+    )
 }

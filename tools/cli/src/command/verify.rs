@@ -68,21 +68,10 @@ pub(crate) fn run(global: &Global, arguments: &VerifyArguments) -> Result<(), Fa
         return Err(Failure::Damaged(format!(
             "{} of damage, {}; keep the files as they are: a server opens the shard read-only and serves what is around the damage",
             quantity::counted(totals.damaged, "place"),
-            lost_text(&found),
+            stored::lost_text(found.damage()),
         )));
     }
     Ok(())
-}
-
-/// How many acknowledged records are lost in all.
-fn lost_text(found: &Inspection) -> String {
-    let lost: u64 = found.damage().filter_map(Finding::lost).sum();
-    let least = found.damage().any(|finding| finding.lost().is_none());
-    let least = if least { "at least " } else { "" };
-    format!(
-        "{least}{} lost",
-        quantity::counted(lost, "acknowledged record")
-    )
 }
 
 fn report_json(found: &Inspection) -> Value {
