@@ -231,6 +231,9 @@ pub(crate) fn open(
     let mut segments = found.segments;
     let producers = remembered(ground, &segments, &header, &scan)?;
     segments.push(Arc::clone(&segment));
+    if opening == Opening::Found {
+        scan.prove(ground, &segment, &header)?;
+    }
     if let Some(ahead) = ahead {
         let path = dir.join(file_name::segment(ahead));
         device

@@ -1,6 +1,7 @@
 //! The walk over the active segment: what verifies, and what lies beyond.
 
 use std::{
+    collections::VecDeque,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -45,6 +46,15 @@ pub(crate) struct Beyond {
     pub scanned_bytes: u64,
 }
 
+/// A batch above every watermark.
+#[derive(Debug, Clone, Copy)]
+struct Unproven {
+    offset: u64,
+    sequence: u64,
+    end_sequence: u64,
+    close: bool,
+}
+
 /// What a scan found.
 #[derive(Debug)]
 pub(crate) struct Scan {
@@ -66,6 +76,8 @@ pub(crate) struct Scan {
     pub checkpointed: Option<Producers>,
     /// The puts that were seen.
     pub puts: Vec<RecentPut>,
+    /// Good batches that nothing proves to be on the medium.
+    unproven: VecDeque<Unproven>,
     pub scanned_bytes: u64,
 }
 
@@ -112,6 +124,7 @@ impl Scan {
             index: SparseIndex::default(),
             checkpointed: None,
             puts: Vec::new(),
+            unproven: VecDeque::new(),
             scanned_bytes: 0,
         };
         let map = Arc::clone(&first.map);
@@ -127,6 +140,57 @@ impl Scan {
             None => scan.watermark.max(scan.beyond.watermark),
         };
         Ok(scan)
+    }
+
+    /// Writes what nothing proves to be on the medium once more where it stands. A process before
+    /// may have met a failed flush, after which the system shows what it never writes again, and a
+    /// flush that ends well says nothing of it.
+    pub(super) fn prove(
+        &self,
+        ground: &Ground,
+        segment: &Arc<Segment>,
+        header: &SegmentHeader,
+    ) -> Result<(), Error> {
+        if self.unproven.is_empty() {
+            return Ok(());
+        }
+        let device = &*ground.device;
+        let io = || Error::io("recovering the segment", &segment.path);
+        let file = device.open(&segment.path, Access::Write).map_err(io())?;
+        let map = ground.maps.map(device, segment)?;
+        let block = header.block as usize;
+        if self.watermark <= header.base_sequence {
+            let mut bytes = vec![0; block];
+            header.encode(&mut bytes);
+            file.write_durable_at(&bytes, 0).map_err(io())?;
+        }
+        for unproven in &self.unproven {
+            if unproven.end_sequence <= self.watermark && !unproven.close {
+                continue;
+            }
+            let spot = Spot {
+                segment: Arc::clone(segment),
+                header: *header,
+                map: Arc::clone(&map),
+                offset: unproven.offset,
+                sequence: unproven.sequence,
+            };
+            let batch = match spot.look() {
+                Found::Batch(header) => spot.batch(header, 0).ok(),
+                Found::Nothing | Found::Broken(_) => None,
+            };
+            let batch = match batch {
+                Some(batch) => batch,
+                None => spot.batch_from_medium(device, 0)?,
+            };
+            let mut bytes = batch.stored().to_vec();
+            bytes.resize(bytes.len().next_multiple_of(block), 0);
+            file.write_durable_at(&bytes, unproven.offset)
+                .map_err(io())?;
+        }
+        drop(map);
+        ground.maps.unmap(segment);
+        Ok(())
     }
 
     /// The puts in a segment that was sealed, up to the byte offset `end`.
@@ -262,6 +326,22 @@ impl Scan {
             });
         }
         puts_of(batch, |put| self.puts.push(put));
+        let watermark = self.watermark;
+        while self
+            .unproven
+            .front()
+            .is_some_and(|batch| batch.end_sequence <= watermark)
+        {
+            self.unproven.pop_front();
+        }
+        if header.end_sequence() > watermark || header.close {
+            self.unproven.push_back(Unproven {
+                offset: spot.offset,
+                sequence: spot.sequence,
+                end_sequence: header.end_sequence(),
+                close: header.close,
+            });
+        }
     }
 }
 

@@ -137,6 +137,11 @@ impl Harm {
         gap.file == self.file && at || self.hit.iter().any(numbers)
     }
 
+    /// Whether it may have hit the header of a segment.
+    pub(crate) fn hits_header(&self) -> bool {
+        self.anything || self.range.0 < SEGMENT_HEADER
+    }
+
     /// A report may cover no more than what was hit.
     pub(crate) fn may_cover(&self, sequence: u64) -> Result<(), String> {
         match self.anything
