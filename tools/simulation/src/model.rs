@@ -194,8 +194,10 @@ impl ShardModel {
         if ending != Ending::None && (harm.is_none() || !self.durable) {
             self.settle(found);
         }
-        for (sequence, identity, _) in &found.records {
-            self.see(*sequence, *identity)?;
+        if !harm.is_some_and(Harm::hits_header) {
+            for (sequence, identity, _) in &found.records {
+                self.see(*sequence, *identity)?;
+            }
         }
         if harm.is_none() {
             self.end_seen = self.end_seen.max(found.end);

@@ -38,11 +38,10 @@ pub(super) enum Node {
 enum NameChange {
     Set(String, Node),
     Remove(String),
-    Rename(String, String),
+    Rename(String, String, Node),
 }
 
 impl NameChange {
-    /// A change whose ground is gone does not happen.
     fn apply(&self, names: &mut BTreeMap<String, Node>) {
         match self {
             NameChange::Set(name, node) => {
@@ -51,10 +50,12 @@ impl NameChange {
             NameChange::Remove(name) => {
                 names.remove(name);
             }
-            NameChange::Rename(from, to) => {
-                if let Some(node) = names.remove(from) {
-                    names.insert(to.clone(), node);
+            NameChange::Rename(from, to, node) => {
+                // Whether its first name has reached the medium or not.
+                if names.get(from) == Some(node) {
+                    names.remove(from);
                 }
+                names.insert(to.clone(), *node);
             }
         }
     }
@@ -309,15 +310,12 @@ impl Disk {
 
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         let (old, name) = (name_of(from)?, name_of(to)?);
-        match self.parent(from)?.names.get(&old) {
-            Some(Node::File(id)) => {
-                let id = *id;
-                self.names.insert(id, to.to_path_buf());
-            }
-            Some(Node::Directory(_)) => {}
-            None => return Err(not_found()),
+        let node = self.parent(from)?.names.get(&old).copied();
+        let node = node.ok_or_else(not_found)?;
+        if let Node::File(id) = node {
+            self.names.insert(id, to.to_path_buf());
         }
-        self.parent(to)?.change(NameChange::Rename(old, name));
+        self.parent(to)?.change(NameChange::Rename(old, name, node));
         Ok(())
     }
 
