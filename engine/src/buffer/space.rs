@@ -51,6 +51,9 @@ struct Sealed {
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     sealed: VecDeque<Sealed>,
+    /// Where the segment after them begins. A quiet shard's stamp may begin another one at any
+    /// moment: whoever asks where the sealed ones end must not look at the live one.
+    active_base: u64,
     /// The lock of the store is given back, or will be: no file is touched any more.
     closed: bool,
 }
@@ -327,6 +330,8 @@ impl Space {
     /// Brings the ledger up to the shard's segments.
     fn refresh(&self, ledger: &mut Ledger) -> Result<(), Error> {
         let core = &self.shard.core;
+        let active = self.active();
+        ledger.active_base = active.base;
         let Some(first) = core.segments.first() else {
             return Ok(());
         };
@@ -335,13 +340,12 @@ impl Space {
             sealed.pop_front();
         }
         let known = sealed.back().map_or(first.ordinal, |s| s.ordinal + 1);
-        let active = self.active().ordinal;
-        if known >= active {
+        if known >= active.ordinal {
             return Ok(());
         }
         // Once it was had, the preparer gives no more blocks to a segment that is sealed.
         drop(lock(&core.preparing));
-        for segment in core.segments.range(known..active) {
+        for segment in core.segments.range(known..active.ordinal) {
             let before = sealed.back().map_or(0, |s| s.end);
             sealed.push_back(self.measure(&segment, before)?);
         }
@@ -444,7 +448,7 @@ impl Space {
 
     /// Records from `next` on: numbers may have been skipped between segments.
     pub(super) fn records_from(&self, ledger: &Ledger, next: u64) -> u64 {
-        let active = (self.active().base, self.shard.end().0);
+        let active = (ledger.active_base, self.shard.end().0);
         let sealed = ledger.sealed.iter().map(|s| (s.base, s.end));
         let ranges = sealed.chain([active]);
         ranges
@@ -458,6 +462,35 @@ impl Space {
             .sealed
             .iter()
             .find(|s| s.end > next && s.end > s.base);
-        next.max(holds.map_or(self.active().base, |s| s.base))
+        next.max(holds.map_or(ledger.active_base, |s| s.base))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{thread, time::Duration};
+
+    use super::*;
+    use crate::{Buffer, CursorStart};
+
+    #[test]
+    fn a_segment_that_begins_while_the_ledger_is_held_hides_no_records() {
+        let dir = tempfile::tempdir().unwrap();
+        let buffer = Buffer::open(dir.path(), BufferOptions::default()).unwrap();
+        buffer.create_cursor("one", CursorStart::Oldest).unwrap();
+        for _ in 0..3 {
+            buffer.push(b"record").unwrap();
+        }
+        let space = &buffer.inner.space;
+        let ledger = space.hold_fresh().unwrap();
+        let before = space.active().ordinal;
+        let core = &space.shard.core;
+        lock(&core.log).roll_wanted = true;
+        core.call_writer();
+        while space.active().ordinal == before {
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(space.records_from(&ledger, 1), 2);
+        assert_eq!(space.next_held(&ledger, 1), 1);
     }
 }
