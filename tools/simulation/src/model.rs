@@ -134,12 +134,13 @@ impl ShardModel {
     pub(crate) fn acknowledged(&mut self, attempt: usize) -> Result<(), String> {
         self.attempts[attempt].outcome = Outcome::There;
         let Attempt { first, count, .. } = self.attempts[attempt];
+        let mut seen = Ok(());
         for index in 0..count {
             let identity = self.identity(attempt, index);
-            self.see(first + u64::from(index), identity)?;
+            seen = seen.and(self.see(first + u64::from(index), identity));
         }
         self.end_seen = self.end_seen.max(first + u64::from(count));
-        Ok(())
+        seen
     }
 
     fn see(&mut self, sequence: u64, identity: Identity) -> Result<(), String> {
