@@ -11,6 +11,7 @@ mod catalog;
 pub mod config;
 mod descriptors;
 mod error;
+mod kinesis;
 mod protocol;
 mod server;
 mod service;
