@@ -7,6 +7,7 @@
 //! - [`snapshot()`]: a copy of a data directory that is in use.
 //! - `protocol`: the front that speaks the binary protocol over TCP.
 
+mod capacity;
 mod catalog;
 pub mod config;
 mod descriptors;
