@@ -25,6 +25,7 @@ const SWEEP_AT: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Capacity {
     profile: CapacityProfile,
+    limits_shards: bool,
     clock: Arc<dyn Clock>,
     shards: Mutex<Kept<ShardId, Arc<ShardCapacity>>>,
     calls: Mutex<Kept<(&'static str, String), Bucket>>,
@@ -33,6 +34,7 @@ pub(crate) struct Capacity {
 impl Capacity {
     pub(crate) fn new(profile: CapacityProfile, clock: Arc<dyn Clock>) -> Capacity {
         Capacity {
+            limits_shards: profile.limits_shards(),
             profile,
             clock,
             shards: Mutex::default(),
@@ -44,9 +46,14 @@ impl Capacity {
         &self.profile
     }
 
+    /// Whether any shard is limited.
+    pub(crate) fn limits_shards(&self) -> bool {
+        self.limits_shards
+    }
+
     /// What a shard takes and gives; `None` where that is not limited.
     pub(crate) fn shard(&self, id: ShardId) -> Option<Arc<ShardCapacity>> {
-        if !self.profile.limits_shards() {
+        if !self.limits_shards {
             return None;
         }
         let now_ms = self.now_ms();

@@ -45,30 +45,22 @@ impl ShardCapacity {
         }
     }
 
-    /// Takes what each record of `sizes` needs, or nothing for one for which there is not enough;
-    /// `taken` is told for each. A smaller one after it may fit again.
-    pub(crate) fn write(
-        &self,
-        sizes: impl IntoIterator<Item = usize>,
-        mut taken: impl FnMut(bool),
-    ) {
-        let now_ms = self.now_ms();
+    /// Takes what a record of `bytes` needs, or nothing when there is not enough.
+    pub(crate) fn write(&self, bytes: usize) -> bool {
+        let (bytes, now_ms) = (bytes as u64, self.now_ms());
         let mut buckets = lock(&self.buckets);
         let Buckets {
             write_bytes,
             write_records,
             ..
         } = &mut *buckets;
-        for bytes in sizes {
-            let bytes = bytes as u64;
-            let fits = write_bytes.as_mut().is_none_or(|b| b.has(bytes, now_ms))
-                && write_records.as_mut().is_none_or(|b| b.has(1, now_ms));
-            if fits {
-                charge(write_bytes, bytes, now_ms);
-                charge(write_records, 1, now_ms);
-            }
-            taken(fits);
+        let fits = write_bytes.as_mut().is_none_or(|b| b.has(bytes, now_ms))
+            && write_records.as_mut().is_none_or(|b| b.has(1, now_ms));
+        if fits {
+            charge(write_bytes, bytes, now_ms);
+            charge(write_records, 1, now_ms);
         }
+        fits
     }
 
     /// Whether GetRecords may be answered now; counts the call if so.

@@ -33,9 +33,7 @@ fn capacity(profile: CapacityProfile) -> (Arc<Hand>, Capacity) {
 }
 
 fn write(shard: &ShardCapacity, sizes: &[usize]) -> Vec<bool> {
-    let mut taken = Vec::new();
-    shard.write(sizes.iter().copied(), |fits| taken.push(fits));
-    taken
+    sizes.iter().map(|bytes| shard.write(*bytes)).collect()
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod limits;
 pub(crate) mod maintenance;
 mod put;
 mod put_batches;
+mod put_outlines;
 mod shards;
 mod stream;
 mod streams;
@@ -30,6 +31,7 @@ pub(crate) use error::ServiceError;
 pub(crate) use get::{Piece, PieceLimits, Reading};
 pub(crate) use put::{PendingPut, PutOutcome};
 pub(crate) use put_batches::{BatchOutcome, Patience, PendingBatches};
+pub(crate) use put_outlines::PutRefusal;
 pub(crate) use stream::{Stream, StreamShard};
 pub(crate) use streams::CreateStream;
 

@@ -55,6 +55,27 @@ pub(crate) struct PutOutcome {
     pub group_of: Vec<u32>,
 }
 
+impl PendingPut {
+    /// Of groups that were appended or refused, and for each record its group.
+    pub(super) fn new(
+        groups: Vec<(u32, Result<Ticket, ServiceError>)>,
+        group_of: Vec<u32>,
+    ) -> PendingPut {
+        let groups = groups.into_iter().map(|(shard, taken)| Group {
+            shard,
+            state: match taken {
+                Ok(ticket) => State::Waiting(ticket),
+                Err(error) => State::Decided(Err(error)),
+            },
+        });
+        PendingPut {
+            groups: groups.collect(),
+            next: 0,
+            group_of,
+        }
+    }
+}
+
 impl Future for PendingPut {
     type Output = PutOutcome;
 
@@ -155,7 +176,7 @@ impl Service {
         })
     }
 
-    async fn append(
+    pub(super) async fn append(
         &self,
         shard: &Shard,
         records: &[Record<'_>],
