@@ -13,6 +13,7 @@ mod catalog;
 pub mod config;
 mod descriptors;
 mod error;
+#[allow(dead_code, unused_imports)] // its operations are being joined to it
 mod kinesis;
 mod listener;
 mod protocol;

@@ -4,8 +4,8 @@
 //! which knows the order of checks: what is asked for ([`target`]), who asks ([`sigv4`]), the body
 //! ([`request`]), and then the operation ([`op`]). [`answer`] puts the answer into HTTP.
 //!
-//! - [`model`]: operations and errors, generated from the service model.
-//! - [`body`]: bodies in JSON and CBOR.
+//! - [`model`]: operations, shapes, constraints and errors, generated from the service model.
+//! - [`body`]: bodies in JSON and CBOR, to and from those shapes.
 //! - [`fault`]: what an answer tells of an error.
 //! - [`cors`]: what lets scripts of web pages in.
 

@@ -91,7 +91,7 @@ impl Certificate {
     pub(super) fn fingerprint(&self, files: &Files) -> Result<String, ServerError> {
         let chain = self.chain(files)?;
         let mut text = String::new();
-        for der in chain.first() {
+        if let Some(der) = chain.first() {
             for byte in digest::digest(&digest::SHA256, der).as_ref() {
                 // Writing to a string does not fail.
                 let _ = write!(text, "{}{byte:02X}", if text.is_empty() { "" } else { ":" });
