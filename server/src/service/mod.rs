@@ -31,7 +31,6 @@ pub(crate) use error::ServiceError;
 pub(crate) use get::{Piece, PieceLimits, Reading};
 pub(crate) use put::{PendingPut, PutOutcome};
 pub(crate) use put_batches::{BatchOutcome, Patience, PendingBatches};
-pub(crate) use put_outlines::PutRefusal;
 pub(crate) use stream::{Stream, StreamShard};
 pub(crate) use streams::CreateStream;
 
@@ -110,6 +109,11 @@ impl Service {
     /// What the store stands on.
     pub(crate) fn device(&self) -> DeviceReport {
         self.store.device()
+    }
+
+    /// The clock of everything that it does.
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
     }
 
     pub(crate) fn settings(&self) -> &Settings {

@@ -27,14 +27,6 @@ const COPY_BELOW: usize = 32 << 10;
 /// Of a shard to which there is nothing yet.
 const NO_GROUP: u32 = u32::MAX;
 
-/// Why nothing of a put was taken.
-#[derive(Debug)]
-pub(crate) enum PutRefusal<E> {
-    /// Data that could not be decoded.
-    Data(E),
-    Service(ServiceError),
-}
-
 /// Records for one append.
 struct Group {
     shard: u32,
@@ -65,11 +57,11 @@ impl Service {
         records: &[RecordOutline<'_>],
         capacity: &Capacity,
         decode: impl Fn(usize, &mut [u8]) -> Result<(), E>,
-    ) -> Result<PendingPut, PutRefusal<E>> {
+    ) -> Result<PendingPut, E> {
         let deadline = Instant::now() + self.settings().put_wait;
         let mut plan = Plan::of(stream, records, capacity);
         self.provide_memory(&mut plan.groups, deadline).await;
-        let copies = plan.decode(records, decode).map_err(PutRefusal::Data)?;
+        let copies = plan.decode(records, decode)?;
         let (mut order, mut copied) = (&plan.order[..], &copies[..]);
         let mut states = Vec::with_capacity(plan.groups.len());
         for group in plan.groups {
