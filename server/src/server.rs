@@ -59,6 +59,7 @@ impl Server {
         let opened = tokio::task::spawn_blocking(move || open(&opening)).await;
         let stopped = |_| ServerError::Stopped { part: "opening" };
         let service = Arc::new(opened.map_err(stopped)??);
+        service.resume();
         let (trigger, shutdown) = shutdown::channel();
         let context = protocol::Context::new(&config, Arc::clone(&service), shutdown.clone());
         let listener = Listener::new(listener, Arc::new(context));
