@@ -76,6 +76,7 @@ impl Server {
         let opened: Result<_, ServerError> = opened.await.map_err(stopped)?;
         let (service, tls, for_kinesis) = opened?;
         let (service, tls) = (Arc::new(service), tls.map(Arc::new));
+        service.resume();
         let (trigger, shutdown) = shutdown::channel();
         if let Some(tls) = &tls {
             tokio::spawn(Arc::clone(tls).follow_files(shutdown.clone()));

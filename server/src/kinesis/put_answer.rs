@@ -42,19 +42,16 @@ enum Fate {
 
 /// The body of an answer.
 pub(crate) fn encode(front: &Front, stream: &Stream, outcome: PutOutcome, form: Form) -> Bytes {
-    let groups = outcome.groups.into_iter().map(|(shard, result)| {
-        let written = result.and_then(|first| {
-            let place = stream.shard(shard)?;
-            Ok(standin::origin(stream, place).record(first).decimal())
-        });
-        match written {
-            Ok(next) => Fate::Written {
-                shard: ShardName(shard).to_string(),
-                next,
+    let groups = outcome
+        .groups
+        .into_iter()
+        .map(|(shard, result)| match result {
+            Ok(first) => Fate::Written {
+                next: standin::origin(&shard).record(first).decimal(),
+                shard: ShardName(shard.index).to_string(),
             },
-            Err(error) => Fate::Refused(refusal(front, stream, shard, &error)),
-        }
-    });
+            Err(error) => Fate::Refused(refusal(front, stream, shard.index, &error)),
+        });
     let mut fates: Vec<Fate> = groups.collect();
     let records = outcome.group_of.len();
     let out = Vec::with_capacity(64 + records * ENTRY_BYTES);

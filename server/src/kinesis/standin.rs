@@ -24,7 +24,7 @@ pub(crate) fn stream(
             "Either StreamName or StreamARN is needed.",
         )
     })?;
-    front.service.stream(name).map_err(refused)
+    front.service.served(name).map_err(refused)
 }
 
 /// What a client is told of an error of a verb.
@@ -41,6 +41,6 @@ pub(crate) fn refused(error: ServiceError) -> Fault {
     Fault::new(kind, error.to_string())
 }
 
-pub(crate) fn origin(stream: &Stream, shard: &StreamShard) -> Origin {
-    Origin::new(stream.row.created_ms / 1000, shard.index)
+pub(crate) fn origin(shard: &StreamShard) -> Origin {
+    Origin::new(shard.created_s, shard.index)
 }

@@ -123,7 +123,7 @@ impl Start<'_> {
             ))
         };
         let number: Number = text.parse().map_err(|_| wrong(""))?;
-        let (own, other) = (standin::origin(stream, shard), number.origin());
+        let (own, other) = (standin::origin(shard), number.origin());
         if own.shard() != other.shard() {
             return Err(invalid(format!(
                 "Invalid StartingSequenceNumber. It encodes {}, while it was used in a call to a shard with {name}",

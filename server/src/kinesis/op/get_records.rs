@@ -45,7 +45,7 @@ pub(in crate::kinesis) async fn run(
         bytes: MAX_BYTES,
     };
     let gone = || start::no_shard(front, &name, &format!("shardId-{number:012}"));
-    let stream = front.service.stream(&name).map_err(|_| gone())?;
+    let stream = front.service.served(&name).map_err(|_| gone())?;
     if stream.row.id != id {
         return Err(gone());
     }
@@ -82,7 +82,7 @@ pub(in crate::kinesis) async fn run(
     let mut writer = Writer::new(Form::of(encoding), Vec::new());
     let answer = writer.map();
     writer.name("Records");
-    let numbers = (standin::origin(&stream, shard), None);
+    let numbers = (standin::origin(shard), None);
     let page = page::write_page(service, &mut reading, numbers, limits, &mut writer).await;
     let page = page.map_err(standin::refused)?;
     if let Some(capacity) = capacity {
@@ -90,15 +90,22 @@ pub(in crate::kinesis) async fn run(
     }
     writer.name("MillisBehindLatest");
     writer.number(page.behind_ms);
-    writer.name("NextShardIterator");
-    let next = ShardIterator {
-        stream: &name,
-        stream_id: id,
-        shard: number,
-        place: Place::At(page.next),
-        issued_ms: now_ms,
-    };
-    writer.plain(front.iterators.seal(&next).as_bytes());
+    if page.is_last {
+        // As it is by now: the children may be younger than what was looked up before.
+        let now = service.same_stream(&name, id).ok_or_else(gone)?;
+        writer.name("ChildShards");
+        page::write_children(&now, number, &mut writer);
+    } else {
+        writer.name("NextShardIterator");
+        let next = ShardIterator {
+            stream: &name,
+            stream_id: id,
+            shard: number,
+            place: Place::At(page.next),
+            issued_ms: now_ms,
+        };
+        writer.plain(front.iterators.seal(&next).as_bytes());
+    }
     writer.end_map(answer, 3);
     Ok(writer.finish().into())
 }

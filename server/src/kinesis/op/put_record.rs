@@ -55,13 +55,13 @@ pub(in crate::kinesis) async fn run(
     })?;
     let lost = || Fault::new(FaultKind::InternalFailure, "a record went nowhere");
     let (shard, written) = pending.await.groups.pop().ok_or_else(lost)?;
-    let first = written.map_err(|error| put_answer::refusal(front, &stream, shard, &error))?;
-    let place = stream.shard(shard).map_err(standin::refused)?;
-    let number = standin::origin(&stream, place).record(first);
+    let first =
+        written.map_err(|error| put_answer::refusal(front, &stream, shard.index, &error))?;
+    let number = standin::origin(&shard).record(first);
     let mut writer = Writer::new(Form::of(encoding), Vec::with_capacity(160));
     let answer = writer.map();
     writer.name("ShardId");
-    writer.plain(ShardName(shard).to_string().as_bytes());
+    writer.plain(ShardName(shard.index).to_string().as_bytes());
     writer.name("SequenceNumber");
     writer.plain(&number.decimal().digits());
     writer.end_map(answer, 2);
@@ -75,7 +75,7 @@ fn check_ordering(front: &Front, stream: &Stream, text: &str) -> Result<(), Faul
         let origin = number.origin();
         match stream.shard(origin.shard()) {
             Ok(shard) => {
-                standin::origin(stream, shard) == origin
+                standin::origin(shard) == origin
                     && stream
                         .open(shard)
                         .is_ok_and(|open| number.after().is_some_and(|next| next <= open.end().0))
