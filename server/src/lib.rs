@@ -14,6 +14,7 @@ mod catalog;
 pub mod config;
 mod descriptors;
 mod error;
+mod fanout;
 #[allow(dead_code, unused_imports)] // its operations are being joined to it
 mod kinesis;
 mod listener;

@@ -47,7 +47,7 @@ use crate::{
     capacity::{Capacity, CapacityProfile},
     config::{Config, ConfigError, KinesisConfig, LimitsConfig},
     error::ServerError,
-    listener,
+    fanout, listener,
     service::Service,
     shutdown::Shutdown,
     tls::Tls,
@@ -64,6 +64,8 @@ pub(crate) struct Front {
     /// How much shards take and give.
     pub capacity: Capacity,
     pub iterators: Iterators,
+    /// Who subscribes to what.
+    pub fan_out: Arc<fanout::Registry>,
     settings: KinesisConfig,
     limits: LimitsConfig,
     /// Whether the line may be open on addresses other than loopback.
@@ -120,6 +122,7 @@ impl Front {
         Front {
             capacity: Capacity::new(opened.profile, clock),
             iterators: Iterators::new(&opened.secret),
+            fan_out: Arc::default(),
             service,
             region: settings.region.clone(),
             account: settings.account_id.clone(),
