@@ -430,6 +430,10 @@ impl Caller {
                 ));
             }
         }
+        // Some are held for long: their segment is dropped, and its file used again, meanwhile.
+        if !self.world.once_in(4) {
+            *lock(&self.held) = kept;
+        }
         let Some((_, shard)) = self.some_shard() else {
             return Ok(());
         };
