@@ -496,14 +496,15 @@ impl Caller {
         self.world.tell(|| format!("reopen shard {id}"));
         match store.reopen_shard(ShardId(id)) {
             Ok(shard) => {
-                self.hold(id, shard.clone());
                 if self.world.is_dead() {
                     return Ok(());
                 }
                 let calm = self
                     .world
                     .with_weather(|weather| std::mem::replace(&mut weather.calm, true));
+                // Nobody else has it yet: what is there is what the recovery has left.
                 let found = Found::read(&shard, Position::Oldest);
+                self.hold(id, shard);
                 self.world.with_weather(|weather| weather.calm = calm);
                 if self.world.is_dead() {
                     return Ok(());
