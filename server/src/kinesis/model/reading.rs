@@ -384,10 +384,8 @@ impl<'de> Value<'de> for DeregisterStreamConsumerInput<'de> {
 }
 
 impl<'de> Structure<'de> for DescribeAccountSettingsInput {
-    fn read_member<A: MapAccess<'de>>(&mut self, name: &str, from: &mut A) -> Result<(), A::Error> {
-        match name {
-            _ => ignore(from),
-        }
+    fn read_member<A: MapAccess<'de>>(&mut self, _: &str, from: &mut A) -> Result<(), A::Error> {
+        ignore(from)
     }
 }
 
@@ -413,10 +411,8 @@ impl<'de> Value<'de> for DescribeChannelInput<'de> {
 }
 
 impl<'de> Structure<'de> for DescribeLimitsInput {
-    fn read_member<A: MapAccess<'de>>(&mut self, name: &str, from: &mut A) -> Result<(), A::Error> {
-        match name {
-            _ => ignore(from),
-        }
+    fn read_member<A: MapAccess<'de>>(&mut self, _: &str, from: &mut A) -> Result<(), A::Error> {
+        ignore(from)
     }
 }
 

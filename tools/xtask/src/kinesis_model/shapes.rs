@@ -193,20 +193,28 @@ impl<'m> Shapes<'m> {
         );
         for (name, shape) in self.structures(&self.inputs) {
             let held = self.input_type(name, "'de");
-            let _ = write!(
-                page,
-                "\nimpl<'de> Structure<'de> for {held} {{\n\
-                 fn read_member<A: MapAccess<'de>>(&mut self, name: &str, from: &mut A) -> Result<(), A::Error> {{\n\
-                 match name {{\n"
-            );
+            let mut arms = String::new();
             for (member, ..) in shape.body_members(self.definition) {
                 let field = naming::field(member);
                 let _ = writeln!(
-                    page,
+                    arms,
                     "\"{member}\" => member(&mut self.{field}, name, from),"
                 );
             }
-            page.push_str("_ => ignore(from),\n}\n}\n}\n");
+            let (name, read) = if arms.is_empty() {
+                ("_", "ignore(from)".to_owned())
+            } else {
+                (
+                    "name",
+                    format!("match name {{\n{arms}_ => ignore(from),\n}}"),
+                )
+            };
+            let _ = write!(
+                page,
+                "\nimpl<'de> Structure<'de> for {held} {{\n\
+                 fn read_member<A: MapAccess<'de>>(&mut self, {name}: &str, from: &mut A) -> Result<(), A::Error> {{\n\
+                 {read}\n}}\n}}\n"
+            );
             let _ = write!(
                 page,
                 "\nimpl<'de> Value<'de> for {held} {{\n\
