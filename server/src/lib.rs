@@ -6,11 +6,14 @@
 //! - `service`: the verbs, the same for every front.
 //! - [`snapshot()`]: a copy of a data directory that is in use.
 //! - `protocol`: the front that speaks the binary protocol over TCP.
+//! - `kinesis`: the front that speaks the API of Amazon Kinesis Data Streams.
 
 mod catalog;
 pub mod config;
 mod descriptors;
 mod error;
+#[allow(dead_code, unused_imports)] // its listener and its operations are being joined to it
+mod kinesis;
 mod protocol;
 mod server;
 mod service;
