@@ -1,6 +1,13 @@
 //! Many runs of a model, each another interleaving.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    unscheduled::{
+        self,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use shuttle::{
     Config, FailurePersistence, MaxSteps, Runner,
@@ -39,8 +46,32 @@ pub fn explore(model: fn(), how: &Exploration) {
         Runner::new(replay, config).run(model);
         return;
     }
+    let counter = Counter {
+        begun: Arc::default(),
+        of: how.runs,
+    };
+    let begun = Arc::clone(&counter.begun);
+    let counted = move || {
+        begun.fetch_add(1, Ordering::Relaxed);
+        model();
+    };
     let fair = RandomScheduler::new_from_seed(how.seed, how.runs.div_ceil(2));
-    Runner::new(fair, config.clone()).run(model);
+    Runner::new(fair, config.clone()).run(counted.clone());
     let unfair = PctScheduler::new_from_seed(how.seed, DEPTH, how.runs / 2);
-    Runner::new(unfair, config).run(model);
+    Runner::new(unfair, config).run(counted);
+}
+
+/// Says which run has failed.
+struct Counter {
+    begun: Arc<AtomicUsize>,
+    of: usize,
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        if unscheduled::panicking() {
+            let begun = self.begun.load(Ordering::Relaxed);
+            eprintln!("it was run {begun} of {} that failed", self.of);
+        }
+    }
 }

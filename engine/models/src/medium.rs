@@ -252,8 +252,9 @@ struct Bytes {
     allocated: u64,
     /// Nothing was written above this.
     written: u64,
-    /// Where the batches end that were ever handed over, in this life of the file.
-    log_end: u64,
+    /// Where the batches are that were ever handed over, in this life of the file: ends by starts.
+    /// Of two writes under way the second may begin first.
+    batches: BTreeMap<u64, u64>,
     busy: Vec<Busy>,
     maps: Vec<Weak<Vec<u8>>>,
 }
@@ -285,7 +286,7 @@ impl Content {
     /// A file that gets another name is written again from the start: nobody reads it any more.
     fn begin_another_life(&self) {
         let mut bytes = hold(&self.bytes);
-        bytes.log_end = 0;
+        bytes.batches.clear();
         assert!(bytes.busy.is_empty(), "a file is renamed under a write");
         let mapped = bytes.maps.iter().any(|map| map.strong_count() > 0);
         assert!(!mapped, "a file that somebody reads is to be written again");
@@ -312,11 +313,11 @@ impl Content {
         });
         let mut bytes = hold(&self.bytes);
         assert!(
-            start >= bytes.log_end,
+            !bytes.holds_batches(start, end),
             "a batch is written over another one"
         );
         assert!(end <= bytes.allocated, "a batch is written without blocks");
-        bytes.log_end = end;
+        bytes.batches.insert(start, end);
         let writes = bytes.busy.iter().filter(|b| b.doing == Doing::Writing);
         assert!(
             writes.count() <= SLOTS,
@@ -333,6 +334,12 @@ impl Content {
 }
 
 impl Bytes {
+    /// Whether a batch was handed over for any of these bytes.
+    fn holds_batches(&self, start: u64, end: u64) -> bool {
+        let before = self.batches.range(..end).next_back();
+        before.is_some_and(|(_, batch_end)| *batch_end > start)
+    }
+
     /// The bytes to be changed, of which there are at least `len` then. What was mapped stays as
     /// it was: see [`Snapshot`].
     fn change(&mut self, len: u64) -> &mut Vec<u8> {
@@ -383,7 +390,8 @@ impl File for Content {
         step();
         {
             let mut bytes = hold(&self.bytes);
-            assert!(offset >= bytes.log_end, "zeros are written over a batch");
+            let over = bytes.holds_batches(offset, end);
+            assert!(!over, "zeros are written over a batch");
             let dirty = bytes.written.min(end);
             if offset < dirty {
                 bytes.change(end)[offset as usize..dirty as usize].fill(0);

@@ -4,6 +4,7 @@
 //! - [`ci`]: the steps of `.ci/run`.
 //! - [`fuzz`] and [`seeds`]: the fuzz targets and their committed corpora.
 //! - [`mod@bench`]: the measuring harness, built as it is shipped.
+//! - [`bugs`]: changes of the source that something has to find.
 //! - [`counts`]: instructions of the hot paths, beside a committed baseline.
 //! - [`models`]: the engine under the interleavings of its threads.
 //! - [`powercut`]: the engine under a real kernel whose power is cut.
@@ -15,6 +16,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
+mod bugs;
 mod ci;
 mod counts;
 mod failure;

@@ -5,10 +5,11 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::{Command, Output},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::{
+    bugs,
     failure::{self, Failure},
     workspace,
 };
@@ -20,6 +21,13 @@ const SEED: &str = "MILLSTREAM_MODEL_SEED";
 const SCHEDULE: &str = "MILLSTREAM_MODEL_SCHEDULE";
 /// How shuttle begins the line that says where the schedule of a run that failed is.
 const PERSISTED: &str = "failing schedule persisted to file: ";
+/// What stands in the line that says which run it was.
+const FAILED: &str = "that failed";
+const BUGS: &str = "engine/models/bugs.toml";
+/// Runs in which a bug has to be found.
+const BUG_RUNS: usize = 20_000;
+/// Longest wait for one to be found.
+const PATIENCE: Duration = Duration::from_secs(180);
 /// Longest schedule that is shown, in bytes; one that is longer is in its file only.
 const SHOWN: usize = 4000;
 
@@ -44,9 +52,16 @@ pub(crate) struct Arguments {
     /// Name the models, and run none
     #[arg(long)]
     list: bool,
+    /// Plant deliberate bugs in a copy of the engine (those with NAME in their name), and fail
+    /// unless the models find all of them
+    #[arg(long, value_name = "NAME", num_args = 0..=1, conflicts_with_all = ["name", "replay", "list"])]
+    bugs: Option<Option<String>>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    if let Some(only) = &arguments.bugs {
+        return look_for_bugs(only.as_deref(), arguments);
+    }
     failure::run(test(&[]).arg("--no-run"))?;
     let all = names()?;
     let asked = |name: &&String| {
@@ -87,11 +102,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// The tests that the models are, with `arguments` for their harness.
 fn test(arguments: &[&str]) -> Command {
+    test_in(&workspace::root(), &target(), arguments)
+}
+
+fn test_in(root: &Path, target: &Path, arguments: &[&str]) -> Command {
     let mut command = workspace::cargo();
     command
-        .args(["test", "--quiet", "--locked", "--manifest-path", MANIFEST])
+        .args(["test", "--quiet", "--locked", "--manifest-path"])
+        .arg(root.join(MANIFEST))
         .args(["--test", "models", "--target-dir"])
-        .arg(target());
+        .arg(target);
     if !arguments.is_empty() {
         command.arg("--").args(arguments);
     }
@@ -170,4 +190,46 @@ fn replay(chosen: &[&String], schedule: &Path) -> Result<(), Failure> {
         .env("RUST_BACKTRACE", "1")
         .env("SHUTTLE_CAPTURE_BACKTRACE", "1");
     failure::run(&mut command)
+}
+
+/// Plants each bug (or the one whose name has `only` in it), and lets its model look for it.
+fn look_for_bugs(only: Option<&str>, arguments: &Arguments) -> Result<(), Failure> {
+    let directory = target().join("bugs");
+    let tree = bugs::make_tree(&directory, &["engine"], &["engine", "engine/format"])?;
+    bugs::plant_each(BUGS, only, &tree, |bug| {
+        let model = bug.found_by.as_deref().unwrap_or_default();
+        let test = |arguments: &[&str]| {
+            let mut command = test_in(&tree, &directory.join("target"), arguments);
+            command
+                .env("RUSTFLAGS", "-Awarnings")
+                .env("CARGO_INCREMENTAL", "1");
+            command
+        };
+        failure::run(test(&[]).arg("--no-run"))?;
+        let mut run = test(&["--exact", model, "--nocapture"]);
+        run.env(RUNS, BUG_RUNS.max(arguments.iterations).to_string())
+            .env(SEED, arguments.seed.to_string())
+            .env("RUST_BACKTRACE", "0");
+        let Some(output) = bugs::output_in_time(&mut run, PATIENCE)? else {
+            return Ok((false, format!("{model}: nothing was told in time")));
+        };
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let told = said
+            .lines()
+            .skip_while(|line| !line.contains("panicked at"));
+        let told = told.skip(1).next().unwrap_or_default();
+        let told: String = told.chars().take(120).collect();
+        let run = bugs::first_line(&said, FAILED);
+        Ok((!run.is_empty(), format!("{model}: {run}: {told}")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bug_fits_the_source() {
+        assert!(bugs::fit(BUGS) >= 18);
+    }
 }

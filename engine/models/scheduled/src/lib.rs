@@ -29,7 +29,10 @@ pub mod sync {
 
 /// What is no step: for what a model looks on with.
 pub mod unscheduled {
-    pub use std::sync::{Mutex, MutexGuard, atomic};
+    pub use std::{
+        sync::{Mutex, MutexGuard, atomic},
+        thread::panicking,
+    };
 }
 
 /// Threads of one execution. A limit that passes does so at once, and a sleep always does.
