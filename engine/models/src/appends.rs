@@ -64,6 +64,7 @@ pub fn a_follower_comes_to_every_record() {
             let mut next = 0;
             while next < 4 {
                 assert!(shard.wait_readable(SequenceNumber(next), None).unwrap());
+                let readable = next;
                 while let Some(batch) = cursor.next_batch().unwrap() {
                     assert!(batch.end() <= shard.end(), "more is read than is durable");
                     for record in batch.records() {
@@ -72,6 +73,7 @@ pub fn a_follower_comes_to_every_record() {
                         next += 1;
                     }
                 }
+                assert!(next > readable, "what is readable is not found");
             }
         })
     };

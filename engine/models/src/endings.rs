@@ -5,7 +5,7 @@ use std::{
     time::{self, Duration},
 };
 
-use super::world::{SHARD, Way, World, options};
+use super::world::{SHARD, Way, World, options, read};
 use crate::{Shard, Store};
 
 /// Threads that append two records each.
@@ -26,6 +26,13 @@ fn begin(world: &World) -> (Store, Shard) {
     let store = world.open();
     let shard = store.create_shard(SHARD, options()).unwrap();
     (store, shard)
+}
+
+/// What an old handle says can be read is found by the reopened shard.
+fn holds_all_of(old: &Shard, reopened: &Shard) {
+    let found = read(reopened);
+    let missed = (0..old.end().0).find(|number| !found.contains_key(number));
+    assert_eq!(missed, None, "a record that could be read is not there");
 }
 
 /// A store that is closed under its appenders: what was acknowledged is there, everything else
@@ -54,7 +61,30 @@ pub fn a_reopening_ends_every_append() {
         appender.join().unwrap();
     }
     assert!(shard.end() <= end, "the old handle was acknowledged more");
+    holds_all_of(&shard, &reopened);
     world.append(&reopened, "d", Way::Lead);
+    world.judge(&reopened);
+    drop((shard, reopened));
+    world.close_and_judge(store);
+}
+
+/// A shard that is reopened while its only write ends: few steps, so that schedules come to each
+/// of them.
+pub fn what_a_reopening_finds_is_all_that_is_acknowledged() {
+    let world = World::new();
+    let (store, shard) = begin(&world);
+    let appender = {
+        let (world, shard) = (world.clone(), shard.clone());
+        thread::spawn(move || world.append(&shard, "alone", Way::Lead))
+    };
+    while !world.medium.was_written(b"alone") {
+        thread::yield_now();
+    }
+    let reopened = store.reopen_shard(SHARD).unwrap();
+    let end = reopened.end();
+    appender.join().unwrap();
+    assert!(shard.end() <= end, "the old handle was acknowledged more");
+    holds_all_of(&shard, &reopened);
     world.judge(&reopened);
     drop((shard, reopened));
     world.close_and_judge(store);
@@ -97,6 +127,9 @@ pub fn numbers_taken_back_end_no_older_append_well() {
     let (store, shard) = begin(&world);
     world.medium.leave_room(0);
     let appenders = append_beside(&world, &shard);
+    while world.medium.refusals() == 0 {
+        thread::yield_now();
+    }
     world.medium.leave_room(u64::MAX);
     for appender in appenders {
         appender.join().unwrap();

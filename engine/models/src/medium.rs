@@ -5,8 +5,10 @@ use std::{
     collections::BTreeMap,
     fmt, io, mem,
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, PoisonError, Weak},
-    thread,
+    sync::{
+        Arc, Condvar, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
     unscheduled,
 };
@@ -20,9 +22,10 @@ const BLOCK: usize = 4096;
 const SLOTS: usize = 2;
 const DEPTH: usize = 8;
 
-/// Lets others go on: what a device does takes time.
+/// Others may go on here: what a device does takes time. No yield, by which a scheduler with
+/// priorities would always let them.
 fn step() {
-    thread::sleep(Duration::ZERO);
+    AtomicBool::new(false).load(Ordering::SeqCst);
 }
 
 fn hold<T>(mutex: &unscheduled::Mutex<T>) -> unscheduled::MutexGuard<'_, T> {
@@ -42,6 +45,8 @@ struct Fate {
     room: u64,
     /// Writes until the one that fails.
     failing: Option<u32>,
+    /// How often there was no room.
+    refusals: u32,
 }
 
 /// Directories and files by their paths. Its own locks are no steps of a schedule.
@@ -49,6 +54,8 @@ struct Fate {
 pub(super) struct Medium {
     nodes: unscheduled::Mutex<BTreeMap<PathBuf, Node>>,
     fate: Arc<unscheduled::Mutex<Fate>>,
+    /// What small writes that ended well have put onto it, whatever became of the files.
+    history: unscheduled::Mutex<Vec<u8>>,
 }
 
 impl Medium {
@@ -58,13 +65,26 @@ impl Medium {
             fate: Arc::new(unscheduled::Mutex::new(Fate {
                 room: u64::MAX,
                 failing: None,
+                refusals: 0,
             })),
+            history: unscheduled::Mutex::default(),
         })
     }
 
     /// From now on there is room for so many bytes more.
     pub(super) fn leave_room(&self, bytes: u64) {
         hold(&self.fate).room = bytes;
+    }
+
+    /// How often there was no room.
+    pub(super) fn refusals(&self) -> u32 {
+        hold(&self.fate).refusals
+    }
+
+    /// Whether a write that has ended well held `data`, which is short.
+    pub(super) fn was_written(&self, data: &[u8]) -> bool {
+        let history = hold(&self.history);
+        history.windows(data.len()).any(|bytes| bytes == data)
     }
 
     /// The write after so many fails.
@@ -87,6 +107,9 @@ impl Medium {
         for slice in &op.slices {
             op.file.write_at(&slice.buffer[..slice.len], offset)?;
             offset += slice.len as u64;
+            if slice.len == BLOCK {
+                hold(&self.history).extend_from_slice(&slice.buffer[..BLOCK]);
+            }
         }
         Ok(())
     }
@@ -371,6 +394,7 @@ impl File for Content {
         let more = end.saturating_sub(bytes.allocated);
         let mut fate = hold(&self.fate);
         let Some(left) = fate.room.checked_sub(more) else {
+            fate.refusals += 1;
             return Err(io::ErrorKind::StorageFull.into());
         };
         fate.room = left;

@@ -23,6 +23,9 @@ pub(super) const SHARD: ShardId = ShardId(1);
 /// Milliseconds since 1970 when an execution begins.
 const BEGINNING_MS: u64 = 1_700_000_000_000;
 
+/// Data below this is looked for on the medium when it is acknowledged.
+const SHORT: usize = 64;
+
 /// How an append is waited for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Way {
@@ -105,6 +108,10 @@ impl World {
             Way::Lead => shard.append_and_wait(&records),
             Way::Poll => shard.append(&records).and_then(shuttle::future::block_on),
         };
+        if result.is_ok() && data.len() < SHORT {
+            let written = self.medium.was_written(data.as_bytes());
+            assert!(written, "{data} is acknowledged and was not written");
+        }
         let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
         outcomes.push(Outcome {
             data: data.to_owned(),

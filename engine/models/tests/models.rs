@@ -52,6 +52,7 @@ models! {
     endings:
         a_close_ends_every_append,
         a_reopening_ends_every_append,
+        what_a_reopening_finds_is_all_that_is_acknowledged,
         a_deletion_ends_every_append,
         a_failed_write_ends_every_append,
         numbers_taken_back_end_no_older_append_well;
