@@ -50,7 +50,7 @@ enum Command {
     Tidy,
     /// Run the steps of .ci/run: all, or the named ones
     Ci {
-        /// packages, format, clippy, deny, test, test-portable, counts, fuzz, docs
+        /// packages, format, clippy, deny, test, test-portable, counts, models, fuzz, docs
         steps: Vec<String>,
     },
     /// Run the fuzz targets (needs cargo-fuzz; no nightly)
