@@ -214,10 +214,10 @@ fn look_for_bugs(only: Option<&str>, arguments: &Arguments) -> Result<(), Failur
             return Ok((false, format!("{model}: nothing was told in time")));
         };
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        let told = said
+        let mut told = said
             .lines()
             .skip_while(|line| !line.contains("panicked at"));
-        let told = told.skip(1).next().unwrap_or_default();
+        let told = told.nth(1).unwrap_or_default();
         let told: String = told.chars().take(120).collect();
         let run = bugs::first_line(&said, FAILED);
         Ok((!run.is_empty(), format!("{model}: {run}: {told}")))
