@@ -12,6 +12,8 @@ mod catalog;
 pub mod config;
 mod descriptors;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 #[allow(dead_code, unused_imports)] // its listener and its operations are being joined to it
 mod kinesis;
 mod protocol;
