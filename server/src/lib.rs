@@ -11,6 +11,7 @@
 
 mod catalog;
 pub mod config;
+mod credentials;
 mod descriptors;
 mod error;
 #[allow(dead_code, unused_imports)] // its operations are being joined to it

@@ -11,6 +11,7 @@ use super::{
     cors,
     fault::{Fault, FaultKind},
     op, request,
+    sigv4::Moment,
     target::{Dialect, Target},
 };
 
@@ -55,13 +56,23 @@ async fn answer(
         return Err(Fault::new(FaultKind::AccessDeniedException, message));
     }
     let target = Target::of(head, dialect)?;
+    let claim = match &front.verifier {
+        Some(verifier) => Some((verifier, verifier.admit(head, Moment::now())?)),
+        None => None,
+    };
     let received = request::receive(front, &head.headers, body).await?;
     let body = received.inflated(front.settings.body_bytes).await?;
     let target = match target {
         Some(target) => target,
         None => Target::of_form(head, &body)?,
     };
-    let caller = Caller::default();
+    let caller = match claim {
+        // What is signed are the bytes that were sent.
+        Some((verifier, claim)) => {
+            verifier.verify(claim, head, &received.bytes, target.service())?
+        }
+        None => Caller::default(),
+    };
     match target {
         Target::Kinesis(operation, encoding) => {
             let answer = op::answer(front, operation, encoding, body, &caller).await?;

@@ -19,6 +19,7 @@ mod line;
 pub(crate) mod model;
 mod op;
 mod request;
+mod sigv4;
 mod target;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -27,11 +28,13 @@ use tokio::{net::TcpStream, sync::Semaphore};
 
 use crate::{
     config::{Config, KinesisConfig, LimitsConfig},
+    credentials::Clients,
     listener,
     service::Service,
     shutdown::Shutdown,
     tls::Tls,
 };
+use sigv4::Verifier;
 
 /// What all requests share.
 pub(crate) struct Front {
@@ -46,6 +49,8 @@ pub(crate) struct Front {
     /// Whether the line may be open on addresses other than loopback.
     insecure: bool,
     tls: Option<Arc<Tls>>,
+    /// Knows the clients that may come in; `None` where anybody may.
+    verifier: Option<Verifier>,
     /// Bounds bytes of requests that are being received and carried out.
     memory: Arc<Semaphore>,
 }
@@ -62,9 +67,11 @@ impl Front {
         config: &Config,
         service: Arc<Service>,
         tls: Option<Arc<Tls>>,
+        clients: Option<Arc<Clients>>,
         shutdown: Shutdown,
     ) -> Front {
         let settings = config.kinesis.clone();
+        let skew = i64::try_from(settings.clock_skew.as_secs()).unwrap_or(i64::MAX);
         Front {
             service,
             region: settings.region.clone(),
@@ -73,6 +80,7 @@ impl Front {
             limits: config.limits.clone(),
             insecure: config.insecure,
             tls,
+            verifier: clients.map(|clients| Verifier::new(clients, &settings.region, skew)),
             memory: Arc::new(Semaphore::new(settings.bytes_in_flight)),
             settings,
         }

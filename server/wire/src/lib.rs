@@ -9,11 +9,13 @@
 //! - [`frame`]: the frame header, and the head of a frame out of a receive buffer.
 //! - [`opcode`]: the verbs.
 //! - [`request`] and [`response`]: their fields.
+//! - [`credentials`]: access keys and secrets, as files tell them.
 //! - [`error`]: the codes that a server answers with, and what they mean for a retry.
 //! - [`version`]: versions and the limits that the handshake settles.
 
 #![forbid(unsafe_code)]
 
+pub mod credentials;
 pub mod error;
 pub mod frame;
 mod meta;
