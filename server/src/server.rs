@@ -86,7 +86,13 @@ impl Server {
             tokio::spawn(Arc::clone(tls).follow_files(shutdown.clone()));
         }
         let grace = config.shutdown_grace;
-        let context = protocol::Context::new(&config, Arc::clone(&service), shutdown.clone());
+        let context = protocol::Context::new(
+            &config,
+            Arc::clone(&service),
+            tls.clone(),
+            clients.clone(),
+            shutdown.clone(),
+        );
         let mut listening = vec![tokio::spawn(
             Listener::new(listener, Arc::new(context)).run(grace),
         )];
