@@ -10,8 +10,9 @@ use super::{
     connection::Way,
     cors,
     fault::{Fault, FaultKind},
-    op, request,
+    metrics_front, op, request,
     sigv4::Moment,
+    sts,
     target::{Dialect, Target},
 };
 
@@ -48,7 +49,7 @@ async fn answer(
     body: Incoming,
     way: Way,
     dialect: Dialect,
-    _id: &RequestId,
+    id: &RequestId,
 ) -> Result<Response, Fault> {
     if way == Way::Exposed {
         let message =
@@ -78,7 +79,15 @@ async fn answer(
             let answer = op::answer(front, operation, encoding, body, &caller).await?;
             Ok(answer::done(encoding, answer))
         }
-        _ => Ok(answer::told(dialect, StatusCode::OK, Default::default())),
+        Target::PutMetricData => {
+            front.metrics.put(dialect, &body)?;
+            let taken = metrics_front::taken(dialect, id);
+            Ok(answer::told(dialect, StatusCode::OK, taken))
+        }
+        Target::GetCallerIdentity => {
+            let identity = sts::get_caller_identity(front, &caller, id);
+            Ok(answer::told(dialect, StatusCode::OK, identity))
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! - [`model`]: operations, shapes, constraints and errors, generated from the service model.
 //! - [`body`]: bodies in JSON and CBOR, to and from those shapes.
 //! - [`fault`]: what an answer tells of an error.
+//! - [`metrics_front`] and [`sts`]: what its clients need of CloudWatch and STS.
 //! - [`cors`]: what lets scripts of web pages in.
 
 mod answer;
@@ -16,10 +17,12 @@ mod cors;
 mod exchange;
 pub(crate) mod fault;
 mod line;
+mod metrics_front;
 pub(crate) mod model;
 mod op;
 mod request;
 mod sigv4;
+mod sts;
 mod target;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -34,6 +37,7 @@ use crate::{
     shutdown::Shutdown,
     tls::Tls,
 };
+use metrics_front::Counters;
 use sigv4::Verifier;
 
 /// What all requests share.
@@ -44,6 +48,8 @@ pub(crate) struct Front {
     /// The account that every stream belongs to.
     pub account: String,
     pub shutdown: Shutdown,
+    /// What client libraries tell of themselves.
+    pub metrics: Counters,
     settings: KinesisConfig,
     limits: LimitsConfig,
     /// Whether the line may be open on addresses other than loopback.
@@ -77,6 +83,7 @@ impl Front {
             region: settings.region.clone(),
             account: settings.account_id.clone(),
             shutdown,
+            metrics: Counters::default(),
             limits: config.limits.clone(),
             insecure: config.insecure,
             tls,
