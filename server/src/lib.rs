@@ -14,6 +14,8 @@ pub mod config;
 mod credentials;
 mod descriptors;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 #[allow(dead_code, unused_imports)] // its operations are being joined to it
 mod kinesis;
 mod listener;

@@ -2,9 +2,10 @@
 
 use millstream_format::{HashKey, HashRange};
 use millstream_wire::{
-    Authenticate, BatchEntry, BatchResult, BatchesAnswer, Challenge, Chunk, CreateStream, ErrorAnswer, ErrorCode, Hello, NONCE_BYTES, PROOF_BYTES,
-    Position, PutAnswer, PutGroup, Request, Response, ShardDescription, ShardEntry, ShardMap,
-    ShardState, StreamDescription, StreamDurability, StreamStatus, StreamSummary,
+    Authenticate, BatchEntry, BatchResult, BatchesAnswer, Challenge, Chunk, CreateStream,
+    ErrorAnswer, ErrorCode, Hello, NONCE_BYTES, PROOF_BYTES, Position, PutAnswer, PutGroup,
+    Request, Response, ShardDescription, ShardEntry, ShardMap, ShardState, StreamDescription,
+    StreamDurability, StreamStatus, StreamSummary,
 };
 
 use super::Seed;
