@@ -70,7 +70,10 @@ impl Counters {
             )));
         }
         for datum in &data {
-            check_name("metricName", datum.metric_name.as_deref().unwrap_or_default())?;
+            check_name(
+                "metricName",
+                datum.metric_name.as_deref().unwrap_or_default(),
+            )?;
             let values = datum.values.as_ref().map_or(0, Vec::len);
             if values > MOST_VALUES {
                 return Err(invalid(format!(
@@ -92,9 +95,8 @@ impl Counters {
             .series
             .iter()
             .flat_map(|(namespace, metrics)| {
-                let named = |(name, series): (&String, &Series)| {
-                    (namespace.clone(), name.clone(), *series)
-                };
+                let named =
+                    |(name, series): (&String, &Series)| (namespace.clone(), name.clone(), *series);
                 metrics.iter().map(named)
             })
             .collect();
@@ -106,7 +108,10 @@ impl Counters {
 impl Kept {
     fn add(&mut self, namespace: &str, datum: &MetricDatum<'_>) {
         let name = datum.metric_name.as_deref().unwrap_or_default();
-        let there = self.series.get(namespace).is_some_and(|metrics| metrics.contains_key(name));
+        let there = self
+            .series
+            .get(namespace)
+            .is_some_and(|metrics| metrics.contains_key(name));
         if !there && self.count >= MOST_SERIES {
             self.dropped += 1;
             return;
