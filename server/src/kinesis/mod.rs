@@ -7,6 +7,7 @@
 //! - [`model`]: operations, shapes, constraints and errors, generated from the service model.
 //! - [`body`]: bodies in JSON and CBOR, to and from those shapes.
 //! - [`fault`]: what an answer tells of an error.
+//! - [`metrics_front`] and [`sts`]: what its clients need of CloudWatch and STS.
 //! - [`cors`]: what lets scripts of web pages in.
 //! - [`sequence`], [`shard_id`]: numbers of records, names of shards.
 //! - [`start`], [`iterator`]: places of readers; [`secret`]: what their texts are sealed with.
@@ -24,6 +25,7 @@ mod exchange;
 pub(crate) mod fault;
 mod iterator;
 mod line;
+mod metrics_front;
 pub(crate) mod model;
 mod op;
 mod page;
@@ -32,8 +34,10 @@ mod request;
 pub(crate) mod secret;
 mod sequence;
 mod shard_id;
+mod sigv4;
 mod standin;
 mod start;
+mod sts;
 mod target;
 mod writer;
 
@@ -46,12 +50,15 @@ use tokio::{net::TcpStream, sync::Semaphore};
 use crate::{
     capacity::{Capacity, CapacityProfile},
     config::{Config, ConfigError, KinesisConfig, LimitsConfig},
+    credentials::Clients,
     error::ServerError,
     fanout, listener,
     service::Service,
     shutdown::Shutdown,
     tls::Tls,
 };
+use metrics_front::Counters;
+use sigv4::Verifier;
 
 /// What all requests share.
 pub(crate) struct Front {
@@ -66,11 +73,15 @@ pub(crate) struct Front {
     pub iterators: Iterators,
     /// Who subscribes to what.
     pub fan_out: Arc<fanout::Registry>,
+    /// What client libraries tell of themselves.
+    pub metrics: Counters,
     settings: KinesisConfig,
     limits: LimitsConfig,
     /// Whether the line may be open on addresses other than loopback.
     insecure: bool,
     tls: Option<Arc<Tls>>,
+    /// Knows the clients that may come in; `None` where anybody may.
+    verifier: Option<Verifier>,
     /// Bounds bytes of requests that are being received and carried out.
     memory: Arc<Semaphore>,
 }
@@ -114,11 +125,13 @@ impl Front {
         config: &Config,
         service: Arc<Service>,
         tls: Option<Arc<Tls>>,
+        clients: Option<Arc<Clients>>,
         shutdown: Shutdown,
         opened: Opened,
     ) -> Front {
         let settings = config.kinesis.clone();
         let clock = Arc::clone(service.clock());
+        let skew = i64::try_from(settings.clock_skew.as_secs()).unwrap_or(i64::MAX);
         Front {
             capacity: Capacity::new(opened.profile, clock),
             iterators: Iterators::new(&opened.secret),
@@ -127,9 +140,11 @@ impl Front {
             region: settings.region.clone(),
             account: settings.account_id.clone(),
             shutdown,
+            metrics: Counters::default(),
             limits: config.limits.clone(),
             insecure: config.insecure,
             tls,
+            verifier: clients.map(|clients| Verifier::new(clients, &settings.region, skew)),
             memory: Arc::new(Semaphore::new(settings.bytes_in_flight)),
             settings,
         }
