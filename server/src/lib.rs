@@ -21,6 +21,8 @@ pub mod fuzzing;
 #[allow(dead_code, unused_imports)] // its operations are being joined to it
 mod kinesis;
 mod listener;
+#[doc(hidden)]
+pub mod measuring;
 mod protocol;
 mod server;
 mod service;

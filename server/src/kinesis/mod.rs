@@ -16,6 +16,7 @@
 //! - [`event_stream`]: the frames in which a subscription is answered.
 
 mod answer;
+mod bench;
 pub(crate) mod body;
 mod connection;
 mod cors;
@@ -43,6 +44,7 @@ mod writer;
 
 use std::{net::SocketAddr, sync::Arc};
 
+pub(crate) use bench::Bench;
 use iterator::Iterators;
 use secret::Secret;
 use tokio::{net::TcpStream, sync::Semaphore};

@@ -1,9 +1,9 @@
 //! The operations.
 
-mod get_records;
+pub(super) mod get_records;
 mod get_shard_iterator;
 mod put_record;
-mod put_records;
+pub(super) mod put_records;
 mod subscribe_to_shard;
 
 use bytes::Bytes;
