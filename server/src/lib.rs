@@ -6,16 +6,23 @@
 //! - `service`: the verbs, the same for every front.
 //! - [`snapshot()`]: a copy of a data directory that is in use.
 //! - `protocol`: the front that speaks the binary protocol over TCP.
+//! - `kinesis`: the front that speaks the API of Amazon Kinesis Data Streams over HTTP.
+//! - `listener` and `tls`: what both fronts stand on.
 
+mod capacity;
 mod catalog;
 pub mod config;
 mod descriptors;
 mod error;
+#[allow(dead_code, unused_imports)] // its operations are being joined to it
+mod kinesis;
+mod listener;
 mod protocol;
 mod server;
 mod service;
 mod shutdown;
 mod snapshot;
+mod tls;
 
 use std::path::Path;
 

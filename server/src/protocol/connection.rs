@@ -6,7 +6,6 @@ use millstream_wire::{
     ErrorAnswer, ErrorCode, FrameHeader, Hello, MIN_FRAME_LIMIT, Request, Response, VERSION,
     choose_version,
 };
-use rustix::net::sockopt::{set_socket_keepalive, set_tcp_keepidle};
 use tokio::{net::TcpStream, sync::Semaphore, task::JoinSet};
 
 use super::{
@@ -21,8 +20,6 @@ use crate::shutdown::{self, Shutdown};
 const SERVER_NAME: &str = concat!("millstream/", env!("CARGO_PKG_VERSION"));
 /// How long a client may take to close its side, so that it has read the last answers.
 const LINGER: Duration = Duration::from_secs(1);
-/// Silence after which the system asks whether the other side is still there.
-const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// An open connection, as the verbs see it.
 pub(super) struct Connection {
@@ -75,10 +72,6 @@ impl From<Gone> for End {
 
 /// Serves a connection from its first byte to its last.
 pub(super) async fn serve(context: Arc<Context>, socket: TcpStream, peer: SocketAddr) {
-    let _ = socket.set_nodelay(true);
-    // Best effort: without it a client that vanished holds its connection.
-    let _ = set_socket_keepalive(&socket, true);
-    let _ = set_tcp_keepidle(&socket, KEEPALIVE);
     let (read, write) = socket.into_split();
     let (outgoing, answers) = Outgoing::new(write, Arc::clone(&context));
     // In a set, so that it ends with this task even where this task is cut off.

@@ -51,7 +51,9 @@ fn code(context: &Context, error: &ServiceError) -> (ErrorCode, u64) {
         | ServiceError::NoPolicy { .. } => ErrorCode::BadRequest,
         ServiceError::ShardMapChanged { .. } => ErrorCode::ShardMapChanged,
         ServiceError::ShardLost { .. } => ErrorCode::ShardLost,
-        ServiceError::Unavailable { .. } | ServiceError::Overloaded => ErrorCode::Overloaded,
+        ServiceError::Unavailable { .. } | ServiceError::Overloaded | ServiceError::Throttled => {
+            ErrorCode::Overloaded
+        }
         ServiceError::RecordTooLarge { limit, .. } => {
             return (ErrorCode::RecordTooLarge, *limit as u64);
         }

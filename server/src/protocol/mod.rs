@@ -11,22 +11,24 @@ mod fault;
 mod follow;
 mod get;
 mod incoming;
-mod listener;
 mod outgoing;
 mod payload;
 mod put;
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use millstream_wire::{ErrorAnswer, ErrorCode, Response};
+use tokio::{
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 
 use crate::{
     config::{Config, LimitsConfig},
+    listener::Front,
     service::Service,
     shutdown::Shutdown,
 };
-
-pub(crate) use listener::{Listener, bind};
 
 /// What all connections share.
 pub(crate) struct Context {
@@ -63,5 +65,32 @@ impl Context {
     /// Leave to keep `bytes` of the store's memory, if there is room for them.
     fn keep_memory(&self, bytes: u32) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.keeping).try_acquire_many_owned(bytes).ok()
+    }
+}
+
+impl Front for Context {
+    fn connections(&self) -> usize {
+        self.limits.connections
+    }
+
+    fn shutdown(&self) -> Shutdown {
+        self.shutdown.clone()
+    }
+
+    async fn serve(self: Arc<Self>, socket: TcpStream, peer: SocketAddr) {
+        connection::serve(self, socket, peer).await;
+    }
+
+    fn refuse(&self, socket: &TcpStream) {
+        let limit = self.limits.connections;
+        let message = format!(
+            "the server has its limit of {limit} connections; close some, or raise limits.connections"
+        );
+        let error = Response::Error(ErrorAnswer::new(ErrorCode::TooManyRequests, message));
+        let mut frame = Vec::new();
+        if error.encode(0, 0, &mut frame).is_ok() {
+            // A fresh socket has room for it; if not, the close says enough.
+            let _ = socket.try_write(&frame);
+        }
     }
 }

@@ -95,6 +95,8 @@ pub(crate) enum ServiceError {
     Batch(FormatError),
     #[error("no room for more until writes complete; wait and try again")]
     Overloaded,
+    #[error("the shard takes no more at the moment; it is limited, so wait and try again")]
+    Throttled,
     #[error("no space left on the medium ({reason}); free some, and try again")]
     NoSpace { reason: Arc<str> },
     #[error("the server is shutting down; connect again to go on")]

@@ -161,6 +161,16 @@ impl Service {
         }
     }
 
+    /// Between now and `last_ms`, the time of the record in front of the reading (of the newest
+    /// where nothing was read); 0 at the end of the shard.
+    pub(crate) fn behind_ms(&self, reading: &Reading, last_ms: Option<u64>) -> u64 {
+        if reading.position() >= reading.shard.end().0 {
+            return 0;
+        }
+        let time = last_ms.unwrap_or_else(|| reading.shard.last_time_ms());
+        self.clock.wall_ms().saturating_sub(time)
+    }
+
     /// The longest that a get may wait.
     pub(crate) fn get_wait(&self, asked: Duration) -> Duration {
         asked.min(self.settings.get_wait)
@@ -168,6 +178,26 @@ impl Service {
 }
 
 impl Reading {
+    /// The record that is read next.
+    pub(crate) fn position(&self) -> u64 {
+        match (&self.carried, &self.cursor) {
+            (Some(batch), _) => batch.first().0,
+            (None, Some(cursor)) => cursor.position().0,
+            (None, None) => 0,
+        }
+    }
+
+    /// Goes on at a record, and lets go of what was read beyond it.
+    pub(crate) fn go_to(&mut self, sequence: u64) {
+        self.carried = None;
+        if let Some(cursor) = &mut self.cursor
+            && cursor.position().0 != sequence
+        {
+            cursor.skip_to(SequenceNumber(sequence));
+            self.near = sequence >= self.shard.end().0;
+        }
+    }
+
     /// Resolves when there is something to read, or nothing will ever be.
     pub(crate) async fn readable(&self) -> Result<(), EngineError> {
         let position = match &self.cursor {

@@ -38,9 +38,22 @@ pub(crate) struct PendingPut {
     group_of: Vec<u32>,
 }
 
-struct Group {
+/// Records that were appended to a shard, or refused, together.
+pub(super) struct Group {
     shard: StreamShard,
     state: State,
+}
+
+impl Group {
+    pub(super) fn new(shard: &StreamShard, taken: Result<Ticket, ServiceError>) -> Group {
+        Group {
+            shard: shard.clone(),
+            state: match taken {
+                Ok(ticket) => State::Waiting(ticket),
+                Err(error) => State::Decided(Err(error)),
+            },
+        }
+    }
 }
 
 enum State {
@@ -55,6 +68,17 @@ pub(crate) struct PutOutcome {
     pub groups: Vec<(StreamShard, Result<u64, ServiceError>)>,
     /// For each record its group.
     pub group_of: Vec<u32>,
+}
+
+impl PendingPut {
+    /// Of groups, and for each record its group.
+    pub(super) fn new(groups: Vec<Group>, group_of: Vec<u32>) -> PendingPut {
+        PendingPut {
+            groups,
+            next: 0,
+            group_of,
+        }
+    }
 }
 
 impl Future for PendingPut {
@@ -107,92 +131,139 @@ impl Service {
         Ok(self.append_all(stream, put).await)
     }
 
-    /// Takes records in their order. Waits for room, but not longer than the configuration says.
-    /// What is wrong with single records is in the outcome.
-    pub(crate) async fn put_records<'a>(
-        &self,
-        stream: &Arc<Stream>,
-        records: impl IntoIterator<Item = Record<'a>>,
-    ) -> PendingPut {
-        let mut put = Routed::default();
-        let limit = stream.record_limit(self.settings.record_limit);
-        for record in records {
-            put.route(stream, record, limit);
-        }
-        self.append_all(stream, put).await
-    }
-
     /// Appends what was routed, shard by shard.
     async fn append_all(&self, stream: &Arc<Stream>, put: Routed<'_>) -> PendingPut {
         let deadline = Instant::now() + self.settings.put_wait;
-        let mut stream = Arc::clone(stream);
         let Routed {
             records,
-            mut places,
+            places,
             mut groups,
             mut group_of,
             ..
         } = put;
+        let strays = self
+            .append_places(
+                stream,
+                &records,
+                places,
+                deadline,
+                &mut groups,
+                &mut group_of,
+            )
+            .await;
+        if !strays.is_empty() {
+            let stream = Arc::clone(stream);
+            self.follow_shards(
+                stream,
+                &records,
+                strays,
+                deadline,
+                &mut groups,
+                &mut group_of,
+            )
+            .await;
+        }
+        PendingPut::new(groups, group_of)
+    }
+
+    /// Appends records to their places; those whose shard takes no more are given back.
+    async fn append_places(
+        &self,
+        stream: &Stream,
+        records: &[Record<'_>],
+        mut places: Vec<Place>,
+        deadline: Instant,
+        groups: &mut Vec<Group>,
+        group_of: &mut [u32],
+    ) -> Vec<Place> {
+        // By shard, and within a shard in the order of the request.
+        places.sort_unstable();
         let mut run: Vec<Record<'_>> = Vec::with_capacity(places.len());
-        while !places.is_empty() {
-            // By shard, and within a shard in the order of the request.
-            places.sort_unstable();
-            let mut strays: Vec<Place> = Vec::new();
-            for places in places.chunk_by(|a, b| a.shard == b.shard) {
-                let shard = places.first().and_then(|p| stream.map.get(p.shard));
-                let Some(shard) = shard else {
-                    continue;
+        let mut strays: Vec<Place> = Vec::new();
+        for places in places.chunk_by(|a, b| a.shard == b.shard) {
+            let Some(shard) = places.first().and_then(|p| stream.map.at(p.shard)) else {
+                continue;
+            };
+            let open = stream.open(shard);
+            let mut rest = places;
+            while !rest.is_empty() {
+                let taken = fill_run(&mut run, rest, records);
+                let appended = match &open {
+                    Ok(open) => self.append(open, &run, deadline).await,
+                    Err(error) => Err(error.clone()),
                 };
-                let open = stream.open(shard);
-                let mut rest = places;
-                while !rest.is_empty() {
-                    let taken = fill_run(&mut run, rest, &records);
-                    let appended = match &open {
-                        Ok(open) => self.append(open, &run, deadline).await,
-                        Err(error) => Err(error.clone()),
-                    };
-                    let state = match appended {
-                        Ok(ticket) => State::Waiting(ticket),
-                        Err(ServiceError::Engine(EngineError::Sealed { .. })) => {
-                            // What lies before it is in the shard, so the order is kept.
-                            strays.extend_from_slice(rest);
-                            break;
-                        }
-                        Err(error) => State::Decided(Err(error)),
-                    };
-                    let (now, later) = rest.split_at(taken);
-                    rest = later;
-                    for place in now {
-                        group_of[place.record as usize] = groups.len() as u32;
-                    }
-                    let shard = shard.clone();
-                    groups.push(Group { shard, state });
+                if let Err(ServiceError::Engine(EngineError::Sealed { .. })) = appended {
+                    // What lies before it is in the shard, so the order is kept.
+                    strays.extend_from_slice(rest);
+                    break;
                 }
+                let (now, later) = rest.split_at(taken);
+                rest = later;
+                for place in now {
+                    group_of[place.record as usize] = groups.len() as u32;
+                }
+                groups.push(Group::new(shard, appended));
             }
-            places = strays;
-            if places.is_empty() {
-                break;
-            }
+        }
+        strays
+    }
+
+    /// Appends records whose shards take no more to those that have taken over, as often as that
+    /// happens.
+    async fn follow_shards(
+        &self,
+        mut stream: Arc<Stream>,
+        records: &[Record<'_>],
+        mut places: Vec<Place>,
+        deadline: Instant,
+        groups: &mut Vec<Group>,
+        group_of: &mut [u32],
+    ) {
+        while !places.is_empty() {
             match self.resharded(&stream, deadline).await {
                 Ok(resharded) => stream = resharded,
                 Err(error) => {
-                    refuse_all(&stream, &places, &error, &mut groups, &mut group_of);
-                    break;
+                    for places in places.chunk_by(|a, b| a.shard == b.shard) {
+                        for place in places {
+                            group_of[place.record as usize] = groups.len() as u32;
+                        }
+                        let shard = places.first().and_then(|p| stream.map.at(p.shard));
+                        groups.extend(shard.map(|shard| Group::new(shard, Err(error.clone()))));
+                    }
+                    return;
                 }
             }
             for place in &mut places {
-                let key = records[place.record as usize].hash_key();
-                place.shard = stream.map.route(key).index;
+                place.shard = stream.map.place(records[place.record as usize].hash_key());
             }
-        }
-        PendingPut {
-            groups,
-            next: 0,
-            group_of,
+            places = self
+                .append_places(&stream, records, places, deadline, groups, group_of)
+                .await;
         }
     }
 
-    async fn append(
+    /// Appends records that met a shard which takes no more to those that have taken over from
+    /// it. For each record the group of `groups` that it is in is told.
+    pub(super) async fn append_moved(
+        &self,
+        stream: &Arc<Stream>,
+        records: &[Record<'_>],
+        deadline: Instant,
+        groups: &mut Vec<Group>,
+    ) -> Vec<u32> {
+        let mut group_of = vec![0; records.len()];
+        let place = |(record, at): (&Record<'_>, u32)| Place {
+            shard: stream.map.place(record.hash_key()),
+            record: at,
+        };
+        let places = records.iter().zip(0..).map(place).collect();
+        let stream = Arc::clone(stream);
+        self.follow_shards(stream, records, places, deadline, groups, &mut group_of)
+            .await;
+        group_of
+    }
+
+    pub(super) async fn append(
         &self,
         shard: &Shard,
         records: &[Record<'_>],
@@ -206,27 +277,6 @@ impl Service {
             }
             wait_for_room(shard.room(), deadline).await?;
         }
-    }
-}
-
-/// Decides records for which there is no shard any more.
-fn refuse_all(
-    stream: &Stream,
-    places: &[Place],
-    error: &ServiceError,
-    groups: &mut Vec<Group>,
-    group_of: &mut [u32],
-) {
-    for places in places.chunk_by(|a, b| a.shard == b.shard) {
-        let shard = places.first().and_then(|p| stream.map.get(p.shard));
-        let Some(shard) = shard.cloned() else {
-            continue;
-        };
-        for place in places {
-            group_of[place.record as usize] = groups.len() as u32;
-        }
-        let state = State::Decided(Err(error.clone()));
-        groups.push(Group { shard, state });
     }
 }
 
@@ -244,7 +294,7 @@ pub(super) async fn wait_for_room(room: Room, deadline: Instant) -> Result<(), S
     Ok(())
 }
 
-/// Where a record goes.
+/// Where a record goes: the place among the open shards, and among the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     shard: u32,
@@ -265,8 +315,7 @@ struct Routed<'a> {
 impl<'a> Routed<'a> {
     fn route(&mut self, stream: &Stream, record: Record<'a>, limit: usize) {
         let at = self.records.len() as u32;
-        let place = stream.map.route(record.hash_key());
-        let shard = place.index;
+        let shard = stream.map.place(record.hash_key());
         let group = match check(&record, limit) {
             Ok(()) => {
                 self.places.push(Place { shard, record: at });
@@ -275,8 +324,8 @@ impl<'a> Routed<'a> {
             Err(error) => {
                 let key = (shard, std::mem::discriminant(&error));
                 *self.refused.entry(key).or_insert_with(|| {
-                    let (shard, state) = (place.clone(), State::Decided(Err(error)));
-                    self.groups.push(Group { shard, state });
+                    let at = stream.map.at(shard);
+                    self.groups.extend(at.map(|at| Group::new(at, Err(error))));
                     self.groups.len() as u32 - 1
                 })
             }

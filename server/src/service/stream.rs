@@ -97,9 +97,15 @@ impl ShardMap {
         self.open.len()
     }
 
-    /// The shard that takes a hash key.
-    pub(crate) fn route(&self, key: HashKey) -> &StreamShard {
-        &self.shards[self.open[self.router.route(key)] as usize]
+    /// The place among the open shards of the one that takes a hash key.
+    pub(crate) fn place(&self, key: HashKey) -> u32 {
+        self.router.route(key) as u32
+    }
+
+    /// The open shard of a place.
+    pub(crate) fn at(&self, place: u32) -> Option<&StreamShard> {
+        let shard = *self.open.get(place as usize)?;
+        self.shards.get(shard as usize)
     }
 
     /// The shard of a number.

@@ -5,6 +5,7 @@
 //! - [`fuzz`] and [`seeds`]: the fuzz targets and their committed corpora.
 //! - [`mod@bench`]: the measuring harness, built as it is shipped.
 //! - [`counts`]: instructions of the hot paths, beside a committed baseline.
+//! - [`kinesis_model`]: the shapes of the Kinesis API, from its service model.
 //! - [`powercut`]: the engine under a real kernel whose power is cut.
 //! - [`roundtrip`]: real text through a server and back, undisturbed and killed.
 //! - [`simulate`]: lives of a store on a simulated device, and the bugs that they have to find.
@@ -18,6 +19,7 @@ mod ci;
 mod counts;
 mod failure;
 mod fuzz;
+mod kinesis_model;
 mod powercut;
 mod roundtrip;
 mod seeds;
@@ -53,6 +55,8 @@ enum Command {
     Fuzz(fuzz::Arguments),
     /// Write the committed fuzz corpora again: fuzz/corpus/TARGET/seed-*
     FuzzSeeds,
+    /// Write server/src/kinesis/model from the service model in the newest botocore (needs python3, pip)
+    KinesisModel(kinesis_model::Arguments),
     /// Put real text into a server line by line, get it back, and compare
     Roundtrip(roundtrip::Arguments),
     /// Live many lives of a store on a simulated device, and judge what is left of each
@@ -87,6 +91,7 @@ fn main() -> ExitCode {
         Command::Ci { steps } => ci::run(&steps),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::FuzzSeeds => seeds::run(),
+        Command::KinesisModel(arguments) => kinesis_model::run(&arguments),
         Command::Roundtrip(arguments) => roundtrip::run(&arguments),
         Command::Simulate { arguments } => simulate::run(&arguments),
         Command::Powercut(arguments) => powercut::run(&arguments),

@@ -1,0 +1,114 @@
+//! The front that speaks the API of Amazon Kinesis Data Streams over HTTP.
+//!
+//! A request goes from [`connection`] (HTTP/1.1 or HTTP/2, in the clear or over TLS) to [`exchange`],
+//! which knows the order of checks: what is asked for ([`target`]), who asks ([`sigv4`]), the body
+//! ([`request`]), and then the operation ([`op`]). [`answer`] puts the answer into HTTP.
+//!
+//! - [`model`]: operations, shapes, constraints and errors, generated from the service model.
+//! - [`body`]: bodies in JSON and CBOR, to and from those shapes.
+//! - [`fault`]: what an answer tells of an error.
+//! - [`cors`]: what lets scripts of web pages in.
+//! - [`sequence`], [`iterator`]: numbers of records, places of readers.
+//! - [`entries`]: records in the body of a put.
+//! - [`page`], [`writer`]: records in the body of an answer.
+//! - [`event_stream`]: the frames in which a subscription is answered.
+
+mod answer;
+pub(crate) mod body;
+mod connection;
+mod cors;
+mod entries;
+mod event_stream;
+mod exchange;
+pub(crate) mod fault;
+mod iterator;
+mod line;
+pub(crate) mod model;
+mod op;
+mod page;
+mod request;
+mod sequence;
+mod target;
+mod writer;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use tokio::{net::TcpStream, sync::Semaphore};
+
+use crate::{
+    config::{Config, KinesisConfig, LimitsConfig},
+    listener,
+    service::Service,
+    shutdown::Shutdown,
+    tls::Tls,
+};
+
+/// What all requests share.
+pub(crate) struct Front {
+    pub service: Arc<Service>,
+    /// The region that the server says it is.
+    pub region: String,
+    /// The account that every stream belongs to.
+    pub account: String,
+    pub shutdown: Shutdown,
+    settings: KinesisConfig,
+    limits: LimitsConfig,
+    /// Whether the line may be open on addresses other than loopback.
+    insecure: bool,
+    tls: Option<Arc<Tls>>,
+    /// Bounds bytes of requests that are being received and carried out.
+    memory: Arc<Semaphore>,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Caller {
+    /// The access key that signed; `None` where nobody is asked and the request has none.
+    pub access_key: Option<String>,
+}
+
+impl Front {
+    pub(crate) fn new(
+        config: &Config,
+        service: Arc<Service>,
+        tls: Option<Arc<Tls>>,
+        shutdown: Shutdown,
+    ) -> Front {
+        let settings = config.kinesis.clone();
+        Front {
+            service,
+            region: settings.region.clone(),
+            account: settings.account_id.clone(),
+            shutdown,
+            limits: config.limits.clone(),
+            insecure: config.insecure,
+            tls,
+            memory: Arc::new(Semaphore::new(settings.bytes_in_flight)),
+            settings,
+        }
+    }
+}
+
+impl listener::Front for Front {
+    fn connections(&self) -> usize {
+        self.limits.connections
+    }
+
+    fn shutdown(&self) -> Shutdown {
+        self.shutdown.clone()
+    }
+
+    async fn serve(self: Arc<Self>, socket: TcpStream, peer: SocketAddr) {
+        match connection::serve(self, socket, peer).await {
+            Ok(()) => tracing::debug!(%peer, "connection of the AWS API closed"),
+            Err(error) => tracing::debug!(%peer, %error, "connection of the AWS API ended"),
+        }
+    }
+
+    fn refuse(&self, socket: &TcpStream) {
+        // What a client of HTTP takes before it has asked, and tries again after.
+        let answer =
+            b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        let _ = socket.try_write(answer);
+    }
+}
