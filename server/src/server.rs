@@ -67,11 +67,14 @@ impl Server {
         let opening = config.clone();
         let opened = tokio::task::spawn_blocking(move || {
             let service = open(&opening)?;
-            Ok((service, Tls::open(&opening.tls, &opening.data)?))
+            let tls = Tls::open(&opening.tls, &opening.data)?;
+            let kinesis = opening.kinesis.address();
+            let kinesis = kinesis.map(|_| kinesis::Opened::of(&opening)).transpose()?;
+            Ok((service, tls, kinesis))
         });
         let stopped = |_| ServerError::Stopped { part: "opening" };
         let opened: Result<_, ServerError> = opened.await.map_err(stopped)?;
-        let (service, tls) = opened?;
+        let (service, tls, for_kinesis) = opened?;
         let (service, tls) = (Arc::new(service), tls.map(Arc::new));
         service.resume();
         let (trigger, shutdown) = shutdown::channel();
@@ -84,9 +87,9 @@ impl Server {
             Listener::new(listener, Arc::new(context)).run(grace),
         )];
         let mut kinesis_address = None;
-        if let Some((listener, address)) = kinesis {
+        if let (Some((listener, address)), Some(opened)) = (kinesis, for_kinesis) {
             let (service, tls) = (Arc::clone(&service), tls.clone());
-            let front = kinesis::Front::new(&config, service, tls, shutdown.clone());
+            let front = kinesis::Front::new(&config, service, tls, shutdown.clone(), opened);
             let listener = Listener::new(listener, Arc::new(front));
             listening.push(tokio::spawn(listener.run(grace)));
             kinesis_address = Some(address);

@@ -5,13 +5,18 @@ pub(crate) mod json;
 use base64_simd::AsOut;
 use millstream_engine::format::{HashKey, RecordOutline};
 
+use super::{
+    body::Blob,
+    fault::{Fault, FaultKind},
+};
+
 /// Most records of one PutRecords.
 pub(crate) const MAX_ENTRIES: usize = 500;
 /// Most bytes of data and keys of one PutRecords, and of data in any record.
 pub(crate) const MAX_BYTES: usize = 10 << 20;
 
 /// A record that is to be put.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Entry<'a> {
     pub key: &'a str,
     pub explicit_hash: Option<HashKey>,
@@ -19,12 +24,13 @@ pub(crate) struct Entry<'a> {
 }
 
 /// Data as it came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Data<'a> {
     /// Base64 of the standard alphabet with its padding, not yet looked at, and how many bytes it
     /// stands for if it is that.
     Base64(&'a [u8], usize),
-    Bytes(&'a [u8]),
+    /// What the general way of decoding has found to be good.
+    Blob(&'a Blob<'a>),
 }
 
 /// What was taken for base64 is something else.
@@ -32,6 +38,11 @@ pub(crate) enum Data<'a> {
 pub(crate) struct NotBase64;
 
 impl<'a> Entry<'a> {
+    /// Bytes of data and key.
+    pub(crate) fn len(&self) -> usize {
+        self.key.len() + self.data.len()
+    }
+
     pub(crate) fn outline(&self) -> RecordOutline<'a> {
         RecordOutline {
             key: self.key,
@@ -60,7 +71,7 @@ impl<'a> Data<'a> {
     pub(crate) fn len(&self) -> usize {
         match self {
             Data::Base64(_, len) => *len,
-            Data::Bytes(bytes) => bytes.len(),
+            Data::Blob(blob) => blob.len(),
         }
     }
 
@@ -76,16 +87,13 @@ impl<'a> Data<'a> {
                     .map_err(|_| NotBase64)?;
                 (decoded.len() == *len).then_some(()).ok_or(NotBase64)
             }
-            Data::Bytes(bytes) => {
-                out.copy_from_slice(bytes);
-                Ok(())
-            }
+            Data::Blob(blob) => blob.decode_into(out).map_err(|_| NotBase64),
         }
     }
 }
 
 /// The place that an ExplicitHashKey names: 0 or digits without leading zeros, below 2^128.
-pub(crate) fn explicit_hash(text: &str) -> Option<HashKey> {
+fn hash_of(text: &str) -> Option<HashKey> {
     let digits = text.as_bytes();
     let plain = digits.iter().all(u8::is_ascii_digit)
         && (digits.len() == 1 || digits.first() != Some(&b'0'));
@@ -93,6 +101,59 @@ pub(crate) fn explicit_hash(text: &str) -> Option<HashKey> {
         return None;
     }
     text.parse().ok().map(HashKey)
+}
+
+/// The place that an ExplicitHashKey names, if there is one.
+///
+/// # Errors
+/// `InvalidArgumentException` for a number that is too high.
+pub(crate) fn explicit_hash(text: Option<&str>) -> Result<Option<HashKey>, Fault> {
+    let hash = |text| {
+        hash_of(text).ok_or_else(|| {
+            let message = format!(
+                "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was {text}"
+            );
+            Fault::new(FaultKind::InvalidArgumentException, message)
+        })
+    };
+    text.map(hash).transpose()
+}
+
+/// Looks at the size of a request.
+///
+/// # Errors
+/// `InvalidArgumentException`.
+pub(crate) fn check_total(entries: &[Entry<'_>]) -> Result<(), Fault> {
+    let total: usize = entries.iter().map(Entry::len).sum();
+    if total > MAX_BYTES {
+        let message = format!(
+            "Records size exceeds 10 MB limit: {total} bytes of data and partition keys, and the limit is {MAX_BYTES}"
+        );
+        return Err(Fault::new(FaultKind::InvalidArgumentException, message));
+    }
+    Ok(())
+}
+
+/// Looks at the size of each record, which is at most `limit` in its stream.
+///
+/// # Errors
+/// `ValidationException` for the first that is larger; `name` says where it is in the request.
+pub(crate) fn check_each(
+    entries: &[Entry<'_>],
+    limit: usize,
+    name: impl Fn(usize) -> String,
+) -> Result<(), Fault> {
+    match entries.iter().position(|entry| entry.len() > limit) {
+        None => Ok(()),
+        Some(at) => Err(Fault::new(
+            FaultKind::ValidationException,
+            format!(
+                "1 validation error detected: Value at '{}' failed to satisfy constraint: Member must have length less than or equal to {limit}, with its partition key; it has {}",
+                name(at),
+                entries[at].len()
+            ),
+        )),
+    }
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@
 //! - [`body`]: bodies in JSON and CBOR, to and from those shapes.
 //! - [`fault`]: what an answer tells of an error.
 //! - [`cors`]: what lets scripts of web pages in.
-//! - [`sequence`], [`iterator`]: numbers of records, places of readers.
-//! - [`entries`]: records in the body of a put.
+//! - [`sequence`], [`shard_id`]: numbers of records, names of shards.
+//! - [`start`], [`iterator`]: places of readers; [`secret`]: what their texts are sealed with.
+//! - [`entries`]: records in the body of a put; [`put_answer`]: what became of them.
 //! - [`page`], [`writer`]: records in the body of an answer.
 //! - [`event_stream`]: the frames in which a subscription is answered.
 
@@ -26,17 +27,26 @@ mod line;
 pub(crate) mod model;
 mod op;
 mod page;
+mod put_answer;
 mod request;
+pub(crate) mod secret;
 mod sequence;
+mod shard_id;
+mod standin;
+mod start;
 mod target;
 mod writer;
 
 use std::{net::SocketAddr, sync::Arc};
 
+use iterator::Iterators;
+use secret::Secret;
 use tokio::{net::TcpStream, sync::Semaphore};
 
 use crate::{
-    config::{Config, KinesisConfig, LimitsConfig},
+    capacity::{Capacity, CapacityProfile},
+    config::{Config, ConfigError, KinesisConfig, LimitsConfig},
+    error::ServerError,
     listener,
     service::Service,
     shutdown::Shutdown,
@@ -51,6 +61,9 @@ pub(crate) struct Front {
     /// The account that every stream belongs to.
     pub account: String,
     pub shutdown: Shutdown,
+    /// How much shards take and give.
+    pub capacity: Capacity,
+    pub iterators: Iterators,
     settings: KinesisConfig,
     limits: LimitsConfig,
     /// Whether the line may be open on addresses other than loopback.
@@ -58,6 +71,30 @@ pub(crate) struct Front {
     tls: Option<Arc<Tls>>,
     /// Bounds bytes of requests that are being received and carried out.
     memory: Arc<Semaphore>,
+}
+
+/// What a front needs from files.
+pub(crate) struct Opened {
+    profile: CapacityProfile,
+    secret: Secret,
+}
+
+impl Opened {
+    /// Reads the files, and makes the key where there is none. Blocks.
+    ///
+    /// # Errors
+    /// When one of them cannot be used.
+    pub(crate) fn of(config: &Config) -> Result<Opened, ServerError> {
+        Ok(Opened {
+            profile: CapacityProfile::named(&config.kinesis.limits).map_err(|error| {
+                ConfigError::Value {
+                    key: "kinesis.limits",
+                    reason: error.to_string(),
+                }
+            })?,
+            secret: secret::ensure(&config.data)?,
+        })
+    }
 }
 
 /// Who asks.
@@ -73,9 +110,13 @@ impl Front {
         service: Arc<Service>,
         tls: Option<Arc<Tls>>,
         shutdown: Shutdown,
+        opened: Opened,
     ) -> Front {
         let settings = config.kinesis.clone();
+        let clock = Arc::clone(service.clock());
         Front {
+            capacity: Capacity::new(opened.profile, clock),
+            iterators: Iterators::new(&opened.secret),
             service,
             region: settings.region.clone(),
             account: settings.account_id.clone(),

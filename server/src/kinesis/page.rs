@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use millstream_engine::{Batch, Error as EngineError};
 
-use super::{sequence::Origin, writer::Writer};
-use crate::service::{PieceLimits, Reading, Service, ServiceError};
+use super::{sequence::Origin, shard_id::ShardName, writer::Writer};
+use crate::service::{PieceLimits, Reading, Service, ServiceError, Stream};
 
 /// What a record takes in an answer beside its data and key, about: names, number and time.
 const RECORD_OVERHEAD: usize = 192;
@@ -28,6 +28,8 @@ pub(crate) struct Page {
     pub next: u64,
     /// Between now and the last record of the page; 0 at the end of the shard.
     pub behind_ms: u64,
+    /// Nothing follows, ever, and the children of the shard are in the table.
+    pub is_last: bool,
 }
 
 /// Writes what is next as an array of records. `reading` then stands behind them, and holds
@@ -52,6 +54,7 @@ pub(crate) async fn write_page(
             bytes: 0,
             next: reading.position(),
             behind_ms: 0,
+            is_last: false,
         },
         last_ms: None,
     };
@@ -90,7 +93,35 @@ pub(crate) async fn write_page(
     writer.end_array(array, page.records);
     reading.go_to(page.next);
     page.behind_ms = service.behind_ms(reading, last_ms);
+    page.is_last = reading.is_over();
     Ok(page)
+}
+
+/// Writes the shards that follow one, as they are in the table.
+pub(crate) fn write_children(stream: &Stream, shard: u32, writer: &mut Writer) {
+    let array = writer.array();
+    let mut count = 0;
+    for child in stream.map.children(shard) {
+        let map = writer.map();
+        writer.name("ShardId");
+        writer.plain(ShardName(child.index).to_string().as_bytes());
+        writer.name("ParentShards");
+        let parents = writer.array();
+        for parent in child.parents.iter().flatten() {
+            writer.plain(ShardName(*parent).to_string().as_bytes());
+        }
+        writer.end_array(parents, child.parents.iter().flatten().count());
+        writer.name("HashKeyRange");
+        let range = writer.map();
+        writer.name("StartingHashKey");
+        writer.plain(child.range.start.to_string().as_bytes());
+        writer.name("EndingHashKey");
+        writer.plain(child.range.end.to_string().as_bytes());
+        writer.end_map(range, 2);
+        writer.end_map(map, 3);
+        count += 1;
+    }
+    writer.end_array(array, count);
 }
 
 /// A page that is being written.

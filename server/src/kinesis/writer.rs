@@ -1,10 +1,22 @@
 //! Answers that hold many records, written by hand into one buffer, in either encoding.
 
+use super::body::Encoding;
+
 /// What an answer is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     Json,
     Cbor,
+}
+
+impl Form {
+    /// That of an encoding.
+    pub(crate) fn of(encoding: Encoding) -> Form {
+        match encoding {
+            Encoding::Json10 | Encoding::Json11 => Form::Json,
+            Encoding::Cbor11 => Form::Cbor,
+        }
+    }
 }
 
 /// Major types of CBOR.

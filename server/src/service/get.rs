@@ -187,6 +187,13 @@ impl Reading {
         }
     }
 
+    /// Whether nothing follows, ever: the shard was split or merged, and its children are in the
+    /// table.
+    pub(crate) fn is_over(&self) -> bool {
+        let closed = self.door.closed();
+        closed.is_some_and(|closed| self.position() >= closed.end)
+    }
+
     /// Goes on at a record, and lets go of what was read beyond it.
     pub(crate) fn go_to(&mut self, sequence: u64) {
         self.carried = None;

@@ -50,7 +50,6 @@ pub(crate) use error::ServiceError;
 pub(crate) use get::{Piece, PieceLimits, Reading};
 pub(crate) use put::{PendingPut, PutOutcome};
 pub(crate) use put_batches::{BatchOutcome, Patience, PendingBatches};
-pub(crate) use put_outlines::PutRefusal;
 pub(crate) use quotas::Quotas;
 pub(crate) use stream::{ShardMap, Stream};
 pub(crate) use stream_shard::{Closed, StreamShard};
@@ -135,6 +134,11 @@ impl Service {
     /// What the store stands on.
     pub(crate) fn device(&self) -> DeviceReport {
         self.store.device()
+    }
+
+    /// The clock of everything that it does.
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
     }
 
     pub(crate) fn settings(&self) -> &Settings {

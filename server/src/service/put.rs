@@ -38,22 +38,9 @@ pub(crate) struct PendingPut {
     group_of: Vec<u32>,
 }
 
-/// Records that were appended to a shard, or refused, together.
-pub(super) struct Group {
+struct Group {
     shard: StreamShard,
     state: State,
-}
-
-impl Group {
-    pub(super) fn new(shard: &StreamShard, taken: Result<Ticket, ServiceError>) -> Group {
-        Group {
-            shard: shard.clone(),
-            state: match taken {
-                Ok(ticket) => State::Waiting(ticket),
-                Err(error) => State::Decided(Err(error)),
-            },
-        }
-    }
 }
 
 enum State {
@@ -71,10 +58,20 @@ pub(crate) struct PutOutcome {
 }
 
 impl PendingPut {
-    /// Of groups, and for each record its group.
-    pub(super) fn new(groups: Vec<Group>, group_of: Vec<u32>) -> PendingPut {
+    /// Of groups that were appended or refused, and for each record its group.
+    pub(super) fn new(
+        groups: Vec<(StreamShard, Result<Ticket, ServiceError>)>,
+        group_of: Vec<u32>,
+    ) -> PendingPut {
+        let groups = groups.into_iter().map(|(shard, taken)| Group {
+            shard,
+            state: match taken {
+                Ok(ticket) => State::Waiting(ticket),
+                Err(error) => State::Decided(Err(error)),
+            },
+        });
         PendingPut {
-            groups,
+            groups: groups.collect(),
             next: 0,
             group_of,
         }
@@ -134,133 +131,71 @@ impl Service {
     /// Appends what was routed, shard by shard.
     async fn append_all(&self, stream: &Arc<Stream>, put: Routed<'_>) -> PendingPut {
         let deadline = Instant::now() + self.settings.put_wait;
+        let mut stream = Arc::clone(stream);
         let Routed {
             records,
-            places,
+            mut places,
             mut groups,
             mut group_of,
             ..
         } = put;
-        let strays = self
-            .append_places(
-                stream,
-                &records,
-                places,
-                deadline,
-                &mut groups,
-                &mut group_of,
-            )
-            .await;
-        if !strays.is_empty() {
-            let stream = Arc::clone(stream);
-            self.follow_shards(
-                stream,
-                &records,
-                strays,
-                deadline,
-                &mut groups,
-                &mut group_of,
-            )
-            .await;
-        }
-        PendingPut::new(groups, group_of)
-    }
-
-    /// Appends records to their places; those whose shard takes no more are given back.
-    async fn append_places(
-        &self,
-        stream: &Stream,
-        records: &[Record<'_>],
-        mut places: Vec<Place>,
-        deadline: Instant,
-        groups: &mut Vec<Group>,
-        group_of: &mut [u32],
-    ) -> Vec<Place> {
-        // By shard, and within a shard in the order of the request.
-        places.sort_unstable();
         let mut run: Vec<Record<'_>> = Vec::with_capacity(places.len());
-        let mut strays: Vec<Place> = Vec::new();
-        for places in places.chunk_by(|a, b| a.shard == b.shard) {
-            let Some(shard) = places.first().and_then(|p| stream.map.at(p.shard)) else {
-                continue;
-            };
-            let open = stream.open(shard);
-            let mut rest = places;
-            while !rest.is_empty() {
-                let taken = fill_run(&mut run, rest, records);
-                let appended = match &open {
-                    Ok(open) => self.append(open, &run, deadline).await,
-                    Err(error) => Err(error.clone()),
-                };
-                if let Err(ServiceError::Engine(EngineError::Sealed { .. })) = appended {
-                    // What lies before it is in the shard, so the order is kept.
-                    strays.extend_from_slice(rest);
-                    break;
-                }
-                let (now, later) = rest.split_at(taken);
-                rest = later;
-                for place in now {
-                    group_of[place.record as usize] = groups.len() as u32;
-                }
-                groups.push(Group::new(shard, appended));
-            }
-        }
-        strays
-    }
-
-    /// Appends records whose shards take no more to those that have taken over, as often as that
-    /// happens.
-    async fn follow_shards(
-        &self,
-        mut stream: Arc<Stream>,
-        records: &[Record<'_>],
-        mut places: Vec<Place>,
-        deadline: Instant,
-        groups: &mut Vec<Group>,
-        group_of: &mut [u32],
-    ) {
         while !places.is_empty() {
+            // By shard, and within a shard in the order of the request.
+            places.sort_unstable();
+            let mut strays: Vec<Place> = Vec::new();
+            for places in places.chunk_by(|a, b| a.shard == b.shard) {
+                let shard = places.first().and_then(|p| stream.map.get(p.shard));
+                let Some(shard) = shard else {
+                    continue;
+                };
+                let open = stream.open(shard);
+                let mut rest = places;
+                while !rest.is_empty() {
+                    let taken = fill_run(&mut run, rest, &records);
+                    let appended = match &open {
+                        Ok(open) => self.append(open, &run, deadline).await,
+                        Err(error) => Err(error.clone()),
+                    };
+                    let state = match appended {
+                        Ok(ticket) => State::Waiting(ticket),
+                        Err(ServiceError::Engine(EngineError::Sealed { .. })) => {
+                            // What lies before it is in the shard, so the order is kept.
+                            strays.extend_from_slice(rest);
+                            break;
+                        }
+                        Err(error) => State::Decided(Err(error)),
+                    };
+                    let (now, later) = rest.split_at(taken);
+                    rest = later;
+                    for place in now {
+                        group_of[place.record as usize] = groups.len() as u32;
+                    }
+                    let shard = shard.clone();
+                    groups.push(Group { shard, state });
+                }
+            }
+            places = strays;
+            if places.is_empty() {
+                break;
+            }
             match self.resharded(&stream, deadline).await {
                 Ok(resharded) => stream = resharded,
                 Err(error) => {
-                    for places in places.chunk_by(|a, b| a.shard == b.shard) {
-                        for place in places {
-                            group_of[place.record as usize] = groups.len() as u32;
-                        }
-                        let shard = places.first().and_then(|p| stream.map.at(p.shard));
-                        groups.extend(shard.map(|shard| Group::new(shard, Err(error.clone()))));
-                    }
-                    return;
+                    refuse_all(&stream, &places, &error, &mut groups, &mut group_of);
+                    break;
                 }
             }
             for place in &mut places {
-                place.shard = stream.map.place(records[place.record as usize].hash_key());
+                let key = records[place.record as usize].hash_key();
+                place.shard = stream.map.route(key).index;
             }
-            places = self
-                .append_places(&stream, records, places, deadline, groups, group_of)
-                .await;
         }
-    }
-
-    /// Appends records that met a shard which takes no more to those that have taken over from
-    /// it. For each record the group of `groups` that it is in is told.
-    pub(super) async fn append_moved(
-        &self,
-        stream: &Arc<Stream>,
-        records: &[Record<'_>],
-        deadline: Instant,
-        groups: &mut Vec<Group>,
-    ) -> Vec<u32> {
-        let mut group_of = vec![0; records.len()];
-        let place = |(record, at): (&Record<'_>, u32)| Place {
-            shard: stream.map.place(record.hash_key()),
-            record: at,
-        };
-        let places = records.iter().zip(0..).map(place).collect();
-        let stream = Arc::clone(stream);
-        self.follow_shards(stream, records, places, deadline, groups, &mut group_of)
-            .await;
-        group_of
+        PendingPut {
+            groups,
+            next: 0,
+            group_of,
+        }
     }
 
     pub(super) async fn append(
@@ -280,6 +215,27 @@ impl Service {
     }
 }
 
+/// Decides records for which there is no shard any more.
+fn refuse_all(
+    stream: &Stream,
+    places: &[Place],
+    error: &ServiceError,
+    groups: &mut Vec<Group>,
+    group_of: &mut [u32],
+) {
+    for places in places.chunk_by(|a, b| a.shard == b.shard) {
+        let shard = places.first().and_then(|p| stream.map.get(p.shard));
+        let Some(shard) = shard.cloned() else {
+            continue;
+        };
+        for place in places {
+            group_of[place.record as usize] = groups.len() as u32;
+        }
+        let state = State::Decided(Err(error.clone()));
+        groups.push(Group { shard, state });
+    }
+}
+
 /// Waits until there may be room.
 ///
 /// # Errors
@@ -294,7 +250,7 @@ pub(super) async fn wait_for_room(room: Room, deadline: Instant) -> Result<(), S
     Ok(())
 }
 
-/// Where a record goes: the place among the open shards, and among the records.
+/// Where a record goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     shard: u32,
@@ -315,7 +271,8 @@ struct Routed<'a> {
 impl<'a> Routed<'a> {
     fn route(&mut self, stream: &Stream, record: Record<'a>, limit: usize) {
         let at = self.records.len() as u32;
-        let shard = stream.map.place(record.hash_key());
+        let place = stream.map.route(record.hash_key());
+        let shard = place.index;
         let group = match check(&record, limit) {
             Ok(()) => {
                 self.places.push(Place { shard, record: at });
@@ -324,8 +281,8 @@ impl<'a> Routed<'a> {
             Err(error) => {
                 let key = (shard, std::mem::discriminant(&error));
                 *self.refused.entry(key).or_insert_with(|| {
-                    let at = stream.map.at(shard);
-                    self.groups.extend(at.map(|at| Group::new(at, Err(error))));
+                    let (shard, state) = (place.clone(), State::Decided(Err(error)));
+                    self.groups.push(Group { shard, state });
                     self.groups.len() as u32 - 1
                 })
             }

@@ -97,15 +97,19 @@ impl ShardMap {
         self.open.len()
     }
 
-    /// The place among the open shards of the one that takes a hash key.
-    pub(crate) fn place(&self, key: HashKey) -> u32 {
-        self.router.route(key) as u32
+    /// The shard that takes a hash key.
+    pub(crate) fn route(&self, key: HashKey) -> &StreamShard {
+        self.open_at(self.route_place(key))
+    }
+
+    /// The same as its place among the open ones.
+    pub(crate) fn route_place(&self, key: HashKey) -> usize {
+        self.router.route(key)
     }
 
     /// The open shard of a place.
-    pub(crate) fn at(&self, place: u32) -> Option<&StreamShard> {
-        let shard = *self.open.get(place as usize)?;
-        self.shards.get(shard as usize)
+    pub(crate) fn open_at(&self, place: usize) -> &StreamShard {
+        &self.shards[self.open[place] as usize]
     }
 
     /// The shard of a number.

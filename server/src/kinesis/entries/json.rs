@@ -5,13 +5,13 @@
 //! values within the model's limits. Everything else (and everything that is wrong) is left to the
 //! general way of decoding, which says what it is. So this needs no error, only a way to give up.
 
-use super::{Data, Entry, MAX_BYTES, MAX_ENTRIES, explicit_hash};
+use super::{Data, Entry, MAX_BYTES, MAX_ENTRIES, hash_of};
 
 /// A key of as many bytes has no more than 256 characters.
 const MAX_KEY: usize = 256;
 
 /// A body of PutRecords.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct PutRecordsBody<'a> {
     /// Not yet held against its pattern.
     pub stream_name: Option<&'a str>,
@@ -73,7 +73,7 @@ impl<'a> Reader<'a> {
                     key = (1..=MAX_KEY).contains(&text.len()).then_some(text);
                     key?;
                 }
-                b"ExplicitHashKey" if hash.is_none() => hash = Some(explicit_hash(self.text()?)?),
+                b"ExplicitHashKey" if hash.is_none() => hash = Some(hash_of(self.text()?)?),
                 _ => return None,
             }
             if !self.more(b'}')? {
