@@ -97,6 +97,9 @@ impl Opened {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod fixture;
+
 /// Who asks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Caller {

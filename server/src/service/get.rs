@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use millstream_engine::{Batch, Cursor, Error as EngineError, Position, SequenceNumber, Shard};
 
-use super::{Service, ServiceError, stream_shard::Door};
+use super::{Service, ServiceError, Stream, stream_shard::Door};
 
 /// Most batches in one piece, so that a piece is one vectored write.
 const BATCHES_A_PIECE: usize = 1024;
@@ -62,6 +62,16 @@ impl Service {
         position: Position,
     ) -> Result<Reading, ServiceError> {
         let stream = self.served(stream)?;
+        self.read_in(&stream, shard, position).await
+    }
+
+    /// Begins to read in a stream that is at hand.
+    pub(crate) async fn read_in(
+        self: &Arc<Self>,
+        stream: &Stream,
+        shard: u32,
+        position: Position,
+    ) -> Result<Reading, ServiceError> {
         let place = stream.shard(shard)?;
         let door = Arc::clone(place.door());
         let shard = stream.open(place)?;

@@ -175,6 +175,3 @@ fn run_of<'a>(
     };
     members.iter().map(record).collect()
 }
-
-#[cfg(test)]
-mod tests;

@@ -77,7 +77,7 @@ pub(in crate::kinesis) async fn run(
         Place::Time(ms) => Position::AtTime(ms),
     };
     let service = &front.service;
-    let reading = service.read(&name, number, position).await;
+    let reading = service.read_in(&stream, number, position).await;
     let mut reading = reading.map_err(standin::refused)?;
     let mut writer = Writer::new(Form::of(encoding), Vec::new());
     let answer = writer.map();
@@ -135,3 +135,6 @@ fn date(ms: u64) -> String {
     let time = time.unwrap_or_default();
     time.strftime("%a %b %d %H:%M:%S UTC %Y").to_string()
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,3 +41,6 @@ pub(in crate::kinesis) async fn run(
         shard_iterator: Some(front.iterators.seal(&iterator)),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,3 +93,6 @@ fn check_ordering(front: &Front, stream: &Stream, text: &str) -> Result<(), Faul
     );
     Err(Fault::new(FaultKind::InvalidArgumentException, message))
 }
+
+#[cfg(test)]
+mod tests;

@@ -99,3 +99,6 @@ async fn put(
     let outcome = pending.await;
     Ok(Some(put_answer::encode(front, &stream, outcome, form)))
 }
+
+#[cfg(test)]
+mod tests;
