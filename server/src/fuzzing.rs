@@ -3,7 +3,10 @@
 
 use crate::kinesis::{
     body::{self, Blob, Encoding},
+    iterator::{Iterators, ShardIterator},
     model::{Operation, input::PutRecordsInput, output},
+    op::put_records,
+    sequence::Number,
 };
 
 /// A record of a `PutRecords`: its key and its data.
@@ -46,6 +49,43 @@ pub fn kinesis_records(cbor: bool, body: &[u8]) -> Result<Vec<Record>, (&'static
         records.collect()
     });
     read.map_err(|fault| (fault.name(), fault.message().to_owned()))
+}
+
+/// Reads a body as PutRecords first does; `None` where it leaves it to the general way, which is
+/// [`kinesis_records`].
+#[must_use]
+pub fn kinesis_plain_records(body: &[u8]) -> Option<Vec<Record>> {
+    let entries = put_records::plain(body)?.entries;
+    let records = entries.iter().map(|entry| {
+        let mut data = vec![0; entry.data.len()];
+        entry.data.decode(&mut data).ok()?;
+        Some((entry.key.to_owned(), data))
+    });
+    records.collect()
+}
+
+/// The text of a shard iterator that holds `content`, whatever that is, and is sealed as it
+/// should be.
+#[must_use]
+pub fn kinesis_sealed(content: &[u8]) -> String {
+    iterators().sealed(content.to_vec())
+}
+
+/// Opens a shard iterator, and seals again what it holds; `None` where it is refused.
+#[must_use]
+pub fn kinesis_iterator(text: &str, now_ms: u64) -> Option<String> {
+    let again = |iterator: ShardIterator<'_>| iterators().seal(&iterator);
+    iterators().open(text, now_ms, again).ok()
+}
+
+/// Reads a sequence number, and writes it again; `None` where it is refused.
+#[must_use]
+pub fn kinesis_number(text: &str) -> Option<String> {
+    text.parse::<Number>().ok().map(|number| number.to_string())
+}
+
+fn iterators() -> Iterators {
+    Iterators::new(&[7; 32])
 }
 
 /// Writes records as an answer of `GetRecords` has them, which `PutRecords` reads, too.

@@ -105,8 +105,13 @@ impl Iterators {
         bytes.extend(value.to_le_bytes());
         bytes.extend(iterator.issued_ms.to_le_bytes());
         bytes.extend(iterator.stream.as_bytes());
-        bytes.extend(self.tag(&bytes));
-        base64_simd::STANDARD.encode_to_string(&bytes)
+        self.sealed(bytes)
+    }
+
+    /// The text of what an iterator holds, with its tag.
+    pub(crate) fn sealed(&self, mut content: Vec<u8>) -> String {
+        content.extend(self.tag(&content));
+        base64_simd::STANDARD.encode_to_string(&content)
     }
 
     /// Opens an iterator that is not older than it may be, and gives what it holds to `then`.
@@ -152,7 +157,7 @@ impl Iterators {
             stream_id: u64::from_le_bytes(*stream_id),
             shard: u32::from_le_bytes(*shard),
             place: match *kind {
-                KIND_OLDEST => Place::Oldest,
+                KIND_OLDEST if value == 0 => Place::Oldest,
                 KIND_AT => Place::At(value),
                 KIND_TIME => Place::Time(value),
                 _ => return None,

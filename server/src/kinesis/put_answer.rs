@@ -34,6 +34,11 @@ pub(crate) fn refusal(front: &Front, stream: &Stream, shard: u32, error: &Servic
     }
 }
 
+/// How a stream's records are said to be encrypted; nothing is said where they are not.
+pub(crate) fn encryption(stream: &Stream) -> Option<&'static str> {
+    stream.row.encryption_key.as_ref().map(|_| "KMS")
+}
+
 /// Records that met the same fate.
 enum Fate {
     Written { shard: String, next: Decimal },
@@ -83,6 +88,11 @@ pub(crate) fn encode(front: &Front, stream: &Stream, outcome: PutOutcome, form: 
     writer.end_array(array, records);
     writer.name("FailedRecordCount");
     writer.number(failed);
-    writer.end_map(answer, 2);
+    let encryption = encryption(stream);
+    if let Some(encryption) = encryption {
+        writer.name("EncryptionType");
+        writer.plain(encryption.as_bytes());
+    }
+    writer.end_map(answer, 2 + u8::from(encryption.is_some()));
     writer.finish().into()
 }

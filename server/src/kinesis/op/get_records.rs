@@ -76,7 +76,7 @@ pub(in crate::kinesis) async fn run(
     let mut writer = Writer::new(Form::of(encoding), Vec::new());
     let answer = writer.map();
     writer.name("Records");
-    let numbers = (standin::origin(shard), None);
+    let numbers = (standin::origin(shard), put_answer::encryption(&stream));
     let page = page::write_page(service, &mut reading, numbers, limits, &mut writer).await;
     let page = page.map_err(standin::refused)?;
     if let Some(capacity) = capacity {

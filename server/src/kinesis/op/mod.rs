@@ -3,7 +3,7 @@
 pub(super) mod get_records;
 mod get_shard_iterator;
 mod put_record;
-pub(super) mod put_records;
+pub(crate) mod put_records;
 mod subscribe_to_shard;
 
 use bytes::Bytes;

@@ -64,7 +64,12 @@ pub(in crate::kinesis) async fn run(
     writer.plain(ShardName(shard.index).to_string().as_bytes());
     writer.name("SequenceNumber");
     writer.plain(&number.decimal().digits());
-    writer.end_map(answer, 2);
+    let encryption = put_answer::encryption(&stream);
+    if let Some(encryption) = encryption {
+        writer.name("EncryptionType");
+        writer.plain(encryption.as_bytes());
+    }
+    writer.end_map(answer, 2 + u8::from(encryption.is_some()));
     Ok(writer.finish().into())
 }
 

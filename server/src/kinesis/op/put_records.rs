@@ -9,7 +9,10 @@ use millstream_engine::format::RecordOutline;
 use crate::kinesis::{
     Front,
     body::{self, Encoding, Path, Validate, Violations},
-    entries::{self, Data, Entry, json},
+    entries::{
+        self, Data, Entry,
+        json::{self, PutRecordsBody},
+    },
     fault::{Fault, FaultKind},
     model::input::{DescribeStreamSummaryInput, PutRecordsInput},
     put_answer, standin,
@@ -23,8 +26,7 @@ pub(in crate::kinesis) async fn run(
 ) -> Result<Bytes, Fault> {
     let form = Form::of(encoding);
     if form == Form::Json
-        && let Some(plain) = json::read(body)
-        && is_name(plain.stream_name, plain.stream_arn)
+        && let Some(plain) = plain(body)
     {
         let names = (plain.stream_name, plain.stream_arn);
         if let Some(answer) = put(front, names, &plain.entries, form, false).await? {
@@ -32,6 +34,11 @@ pub(in crate::kinesis) async fn run(
         }
     }
     general(front, encoding, body).await
+}
+
+/// A body that needs no general decoding.
+pub(crate) fn plain(body: &[u8]) -> Option<PutRecordsBody<'_>> {
+    json::read(body).filter(|plain| is_name(plain.stream_name, plain.stream_arn))
 }
 
 /// Whether names are as the model wants them, which any input with no more than them tells.
@@ -102,10 +109,7 @@ async fn put(
 
 /// All of it but what the shards do, for benches; bytes of the answer.
 pub(in crate::kinesis) fn stage(front: &Front, body: &[u8]) -> Option<usize> {
-    let plain = json::read(body)?;
-    if !is_name(plain.stream_name, plain.stream_arn) {
-        return None;
-    }
+    let plain = plain(body)?;
     let stream = standin::stream(front, plain.stream_name, plain.stream_arn).ok()?;
     let entries = &plain.entries;
     let outlines: Vec<RecordOutline<'_>> = entries.iter().map(Entry::outline).collect();

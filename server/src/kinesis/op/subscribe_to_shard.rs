@@ -17,6 +17,7 @@ use crate::{
         fault::{Fault, FaultKind},
         model::input::SubscribeToShardInput,
         page::{self, PageLimits},
+        put_answer,
         sequence::Origin,
         standin,
         start::{self, Start},
@@ -199,6 +200,8 @@ impl Pusher {
         let Some(mut memory) = memory else {
             return Err(End::Silent);
         };
+        let stream = self.subscription.stream().ok_or_else(|| self.gone())?;
+        let encryption = put_answer::encryption(&stream);
         let form = Form::of(self.encoding);
         let mut out = Vec::new();
         let kind = FrameType::Event(EVENT);
@@ -210,7 +213,7 @@ impl Pusher {
         let page = match quiet {
             true => page::write_nothing(&self.service, reading, &mut writer),
             false => {
-                let numbers = (self.numbers, None);
+                let numbers = (self.numbers, encryption);
                 page::write_page(&self.service, reading, numbers, limits, &mut writer).await?
             }
         };
