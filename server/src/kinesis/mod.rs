@@ -21,7 +21,7 @@ mod metrics_front;
 pub(crate) mod model;
 mod op;
 mod request;
-mod sigv4;
+pub(crate) mod sigv4;
 mod sts;
 mod target;
 
