@@ -1,6 +1,8 @@
 //! With credentials, both fronts let in whoever has a secret, and tell others why not; with a
 //! certificate, both speak TLS. Without either, only this machine is listened to.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests too
+
 mod fixture;
 mod http;
 

@@ -21,6 +21,7 @@ mod metrics_front;
 pub(crate) mod model;
 mod op;
 mod request;
+mod sending;
 pub(crate) mod sigv4;
 mod sts;
 mod target;
@@ -38,6 +39,7 @@ use crate::{
     tls::Tls,
 };
 use metrics_front::Counters;
+use sending::Room;
 use sigv4::Verifier;
 
 /// What all requests share.
@@ -59,6 +61,8 @@ pub(crate) struct Front {
     verifier: Option<Verifier>,
     /// Bounds bytes of requests that are being received and carried out.
     memory: Arc<Semaphore>,
+    /// Bounds bytes of answers that are being made and sent.
+    sending: Room,
 }
 
 /// Who asks.
@@ -88,6 +92,7 @@ impl Front {
             insecure: config.insecure,
             tls,
             verifier: clients.map(|clients| Verifier::new(clients, &settings.region, skew)),
+            sending: Room::new(settings.bytes_in_flight),
             memory: Arc::new(Semaphore::new(settings.bytes_in_flight)),
             settings,
         }
