@@ -1,9 +1,17 @@
 //! Doors for the fuzz targets to what is private here. Nothing else uses them, and they may change
 //! at any time.
 
+use std::{
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use crate::credentials::Clients;
 use crate::kinesis::{
     body::{self, Blob, Encoding},
+    fault::Fault,
     model::{Operation, input::PutRecordsInput, output},
+    sigv4::{Moment, Verifier},
 };
 
 /// A record of a `PutRecords`: its key and its data.
@@ -61,6 +69,38 @@ pub fn kinesis_answer(cbor: bool, records: &[Record]) -> Vec<u8> {
         ..output::GetRecordsOutput::default()
     };
     body::encode(encoding(cbor), &answer).into()
+}
+
+/// The secret and the access key with which [`kinesis_signature`] is made, and the time of it.
+pub const SIGNATURE_CLIENT: (&str, &str, u64) = ("AKIDEXAMPLE", "secret", 1_440_938_160);
+
+/// Looks at the signature of a request, whose target begins with its path; `None` where it is no
+/// request of HTTP.
+pub fn kinesis_signature(
+    method: &str,
+    target: &str,
+    headers: &[(&str, &[u8])],
+    body: &[u8],
+) -> Option<Result<(), (&'static str, String)>> {
+    let mut request = http::Request::builder().method(method).uri(target);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let (head, ()) = request.body(()).ok()?.into_parts();
+    let (access_key, secret_key, now) = SIGNATURE_CLIENT;
+    let client = millstream_wire::Credentials {
+        access_key: access_key.to_owned(),
+        secret_key: secret_key.to_owned(),
+        session_token: None,
+    };
+    let clients: Clients = [client].into_iter().collect();
+    let verifier = Verifier::new(Arc::new(clients), "us-east-1", 300);
+    let now = Moment::from(UNIX_EPOCH + Duration::from_secs(now));
+    let verified = verifier
+        .admit(&head, now)
+        .and_then(|claim| verifier.verify(claim, &head, body, "kinesis"));
+    let refused = |fault: Fault| (fault.name(), fault.message().to_owned());
+    Some(verified.map(drop).map_err(refused))
 }
 
 fn encoding(cbor: bool) -> Encoding {

@@ -32,9 +32,10 @@ mod page;
 mod put_answer;
 mod request;
 pub(crate) mod secret;
+mod sending;
 mod sequence;
 mod shard_id;
-mod sigv4;
+pub(crate) mod sigv4;
 mod standin;
 mod start;
 mod sts;
@@ -58,6 +59,7 @@ use crate::{
     tls::Tls,
 };
 use metrics_front::Counters;
+use sending::Room;
 use sigv4::Verifier;
 
 /// What all requests share.
@@ -82,6 +84,8 @@ pub(crate) struct Front {
     verifier: Option<Verifier>,
     /// Bounds bytes of requests that are being received and carried out.
     memory: Arc<Semaphore>,
+    /// Bounds bytes of answers that are being made and sent.
+    sending: Room,
 }
 
 /// What a front needs from files.
@@ -142,6 +146,7 @@ impl Front {
             insecure: config.insecure,
             tls,
             verifier: clients.map(|clients| Verifier::new(clients, &settings.region, skew)),
+            sending: Room::new(settings.bytes_in_flight),
             memory: Arc::new(Semaphore::new(settings.bytes_in_flight)),
             settings,
         }
