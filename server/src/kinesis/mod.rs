@@ -16,6 +16,7 @@
 //! - [`event_stream`]: the frames in which a subscription is answered.
 
 mod answer;
+mod bench;
 pub(crate) mod body;
 mod connection;
 mod cors;
@@ -44,6 +45,7 @@ mod writer;
 
 use std::{net::SocketAddr, sync::Arc};
 
+pub(crate) use bench::Bench;
 use iterator::Iterators;
 use secret::Secret;
 use tokio::{net::TcpStream, sync::Semaphore};
@@ -53,7 +55,7 @@ use crate::{
     config::{Config, ConfigError, KinesisConfig, LimitsConfig},
     credentials::Clients,
     error::ServerError,
-    listener,
+    fanout, listener,
     service::Service,
     shutdown::Shutdown,
     tls::Tls,
@@ -70,11 +72,13 @@ pub(crate) struct Front {
     /// The account that every stream belongs to.
     pub account: String,
     pub shutdown: Shutdown,
-    /// What client libraries tell of themselves.
-    pub metrics: Counters,
     /// How much shards take and give.
     pub capacity: Capacity,
     pub iterators: Iterators,
+    /// Who subscribes to what.
+    pub fan_out: Arc<fanout::Registry>,
+    /// What client libraries tell of themselves.
+    pub metrics: Counters,
     settings: KinesisConfig,
     limits: LimitsConfig,
     /// Whether the line may be open on addresses other than loopback.
@@ -132,11 +136,12 @@ impl Front {
         opened: Opened,
     ) -> Front {
         let settings = config.kinesis.clone();
-        let skew = i64::try_from(settings.clock_skew.as_secs()).unwrap_or(i64::MAX);
         let clock = Arc::clone(service.clock());
+        let skew = i64::try_from(settings.clock_skew.as_secs()).unwrap_or(i64::MAX);
         Front {
             capacity: Capacity::new(opened.profile, clock),
             iterators: Iterators::new(&opened.secret),
+            fan_out: Arc::default(),
             service,
             region: settings.region.clone(),
             account: settings.account_id.clone(),

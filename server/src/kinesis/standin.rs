@@ -7,6 +7,7 @@ use super::{
     fault::{Fault, FaultKind},
     sequence::Origin,
 };
+use crate::catalog::ConsumerRow;
 use crate::service::{ServiceError, Stream, StreamShard};
 
 /// The stream of a request.
@@ -25,6 +26,28 @@ pub(crate) fn stream(
         )
     })?;
     front.service.served(name).map_err(refused)
+}
+
+/// The stream and the consumer of an ARN.
+pub(crate) fn consumer(front: &Front, arn: &str) -> Result<(Arc<Stream>, ConsumerRow), Fault> {
+    let missing = || {
+        Fault::new(
+            FaultKind::ResourceNotFoundException,
+            format!("Consumer {arn} not found."),
+        )
+    };
+    let mut parts = arn.rsplit('/');
+    let (last, _, name) = (parts.next(), parts.next(), parts.next());
+    let (consumer, created_s) = last.and_then(|l| l.rsplit_once(':')).ok_or_else(missing)?;
+    let stream = front
+        .service
+        .served(name.unwrap_or_default())
+        .map_err(refused)?;
+    let row = stream.consumer(consumer).ok_or_else(missing)?.clone();
+    match row.created_s.to_string() == created_s {
+        true => Ok((stream, row)),
+        false => Err(missing()),
+    }
 }
 
 /// What a client is told of an error of a verb.

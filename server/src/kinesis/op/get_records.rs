@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use millstream_engine::{Position, SequenceNumber};
 
 use crate::kinesis::{
     Front,
@@ -71,13 +70,8 @@ pub(in crate::kinesis) async fn run(
             &ServiceError::Throttled,
         ));
     }
-    let position = match place {
-        Place::Oldest => Position::Oldest,
-        Place::At(index) => Position::At(SequenceNumber(index)),
-        Place::Time(ms) => Position::AtTime(ms),
-    };
     let service = &front.service;
-    let reading = service.read_in(&stream, number, position).await;
+    let reading = service.read_in(&stream, number, place.position()).await;
     let mut reading = reading.map_err(standin::refused)?;
     let mut writer = Writer::new(Form::of(encoding), Vec::new());
     let answer = writer.map();

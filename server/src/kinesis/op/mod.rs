@@ -1,9 +1,10 @@
 //! The operations.
 
-mod get_records;
+pub(super) mod get_records;
 mod get_shard_iterator;
 mod put_record;
-mod put_records;
+pub(super) mod put_records;
+mod subscribe_to_shard;
 
 use bytes::Bytes;
 
@@ -34,6 +35,10 @@ pub(super) async fn answer(
         }
         Operation::PutRecord => {
             put_record::run(front, encoding, body::decode(encoding, body)?).await?
+        }
+        Operation::SubscribeToShard => {
+            let input = body::decode(encoding, body)?;
+            return subscribe_to_shard::run(front, encoding, input).await;
         }
         Operation::PutRecords => put_records::run(front, encoding, body).await?,
         other => {

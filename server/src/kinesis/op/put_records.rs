@@ -100,5 +100,22 @@ async fn put(
     Ok(Some(put_answer::encode(front, &stream, outcome, form)))
 }
 
+/// All of it but what the shards do, for benches; bytes of the answer.
+pub(in crate::kinesis) fn stage(front: &Front, body: &[u8]) -> Option<usize> {
+    let plain = json::read(body)?;
+    if !is_name(plain.stream_name, plain.stream_arn) {
+        return None;
+    }
+    let stream = standin::stream(front, plain.stream_name, plain.stream_arn).ok()?;
+    let entries = &plain.entries;
+    let outlines: Vec<RecordOutline<'_>> = entries.iter().map(Entry::outline).collect();
+    let decode = |at: usize, out: &mut [u8]| entries[at].data.decode(out);
+    let service = &front.service;
+    let outcome = service
+        .stage_outlines(&stream, &outlines, &front.capacity, decode)
+        .ok()?;
+    Some(put_answer::encode(front, &stream, outcome, Form::Json).len())
+}
+
 #[cfg(test)]
 mod tests;

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use millstream_engine::format::{HashKey, HashRange};
+use millstream_engine::format::{HashKey, HashRange, RecordOutline};
 
 use super::*;
-use crate::catalog::{ConsumerStatus, Metrics};
+use crate::{
+    capacity::{Capacity, CapacityProfile},
+    catalog::{ConsumerStatus, Metrics},
+};
 
 /// The data directory as a kill at this moment would leave it, nothing being in flight.
 fn killed(data: &TempDir) -> TempDir {
@@ -31,6 +34,45 @@ fn copy_tree(from: &Path, to: &Path) {
 #[derive(Default)]
 struct Producer {
     acknowledged: BTreeMap<String, u64>,
+    puts: u64,
+}
+
+async fn put_decoded(
+    service: &Service,
+    stream: &Arc<Stream>,
+    texts: &[(String, String)],
+) -> PutOutcome {
+    let mut builder = BatchBuilder::new(vec![0; 64 << 10]);
+    for (key, data) in texts {
+        assert!(builder.push(&Record::new(key, data.as_bytes())));
+    }
+    let (batch, header) = builder.finish();
+    let batch = &batch[..header.batch_len()];
+    service.put(stream, batch, 1000).await.unwrap().await
+}
+
+async fn put_encoded(
+    service: &Service,
+    stream: &Arc<Stream>,
+    texts: &[(String, String)],
+    width: usize,
+) -> PutOutcome {
+    let outlines: Vec<RecordOutline<'_>> = texts
+        .iter()
+        .map(|(key, _)| RecordOutline {
+            key,
+            explicit_hash: None,
+            data_len: width,
+        })
+        .collect();
+    let clock = Arc::new(SystemClock::default());
+    let capacity = Capacity::new(CapacityProfile::default(), clock);
+    let decode = |at: usize, data: &mut [u8]| {
+        data.copy_from_slice(format!("{:<width$}", texts[at].1).as_bytes());
+        Ok::<(), ()>(())
+    };
+    let pending = service.put_outlines(stream, &outlines, &capacity, decode);
+    pending.await.unwrap().await
 }
 
 impl Producer {
@@ -44,8 +86,12 @@ impl Producer {
                 (key, next.to_string())
             })
             .collect();
-        let records = texts.iter().map(|(k, n)| Record::new(k, n.as_bytes()));
-        let outcome = service.put_records(&stream, records).await.await;
+        self.puts += 1;
+        let outcome = match self.puts % 3 {
+            0 => put_decoded(service, &stream, &texts).await,
+            // In a batch of its own, and copied.
+            width => put_encoded(service, &stream, &texts, width as usize * 1500).await,
+        };
         for (shard, result) in &outcome.groups {
             assert!(result.is_ok(), "shard {}: {result:?}", shard.index);
         }
@@ -70,7 +116,7 @@ async fn assert_in_order(service: &Arc<Service>, stream: &str, wanted: &BTreeMap
             let limits = PieceLimits {
                 bytes: 1 << 20,
                 records: 0,
-                frame: 1 << 20,
+                frame: 4 << 20,
             };
             let piece = service.next_piece(&mut reading, limits).await.unwrap();
             for batch in &piece.batches {
@@ -78,7 +124,7 @@ async fn assert_in_order(service: &Arc<Service>, stream: &str, wanted: &BTreeMap
                     let (_, record) = record.unwrap();
                     let key = record.key.to_owned();
                     assert!(shard.range.contains(record.as_record().hash_key()));
-                    let number = std::str::from_utf8(record.data).unwrap();
+                    let number = std::str::from_utf8(record.data).unwrap().trim_end();
                     let next = found.entry(key.clone()).or_default();
                     assert_eq!(number, next.to_string(), "{key} in shard {}", shard.index);
                     *next += 1;
@@ -270,6 +316,7 @@ async fn assert_goes_on(service: &Arc<Service>, before: &Producer, ranges: &[Has
     assert_eq!(open_ranges(service, "s"), ranges);
     let mut producer = Producer {
         acknowledged: before.acknowledged.clone(),
+        puts: 0,
     };
     // A second look has what the first one put.
     let extra = service.tags("s", None).await.unwrap().len() as u64;
