@@ -1,13 +1,15 @@
 //! Doors for the fuzz targets to what is private here. Nothing else uses them, and they may change
 //! at any time.
 
+use std::borrow::Cow;
+
 use crate::kinesis::{
     body::{self, Blob, Encoding},
     model::{Operation, input::PutRecordsInput, output},
 };
 
-/// A record of a `PutRecords`: its key and its data.
-pub type Record = (String, Vec<u8>);
+/// A record of a `PutRecords`: its key, if it has one, and its data.
+pub type Record = (Option<String>, Vec<u8>);
 
 /// How many operations the Kinesis API has.
 #[must_use]
@@ -40,8 +42,8 @@ pub fn kinesis_records(cbor: bool, body: &[u8]) -> Result<Vec<Record>, (&'static
         let records = input.records.unwrap_or_default();
         let records = records.into_iter().map(|record| {
             let data = record.data.unwrap_or_else(|| Blob::from(Vec::new()));
-            let key = record.partition_key.unwrap_or_default();
-            Ok((key.into_owned(), data.to_vec()?))
+            let key = record.partition_key.map(Cow::into_owned);
+            Ok((key, data.to_vec()?))
         });
         records.collect()
     });
@@ -53,7 +55,7 @@ pub fn kinesis_records(cbor: bool, body: &[u8]) -> Result<Vec<Record>, (&'static
 pub fn kinesis_answer(cbor: bool, records: &[Record]) -> Vec<u8> {
     let records = records.iter().map(|(key, data)| output::Record {
         data: Some(Blob::from(&data[..])),
-        partition_key: Some(key.into()),
+        partition_key: key.as_deref().map(Cow::Borrowed),
         ..output::Record::default()
     });
     let answer = output::GetRecordsOutput {
