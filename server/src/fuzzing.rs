@@ -2,6 +2,7 @@
 //! at any time.
 
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, UNIX_EPOCH},
 };
@@ -14,8 +15,8 @@ use crate::kinesis::{
     sigv4::{Moment, Verifier},
 };
 
-/// A record of a `PutRecords`: its key and its data.
-pub type Record = (String, Vec<u8>);
+/// A record of a `PutRecords`: its key, if it has one, and its data.
+pub type Record = (Option<String>, Vec<u8>);
 
 /// How many operations the Kinesis API has.
 #[must_use]
@@ -48,8 +49,8 @@ pub fn kinesis_records(cbor: bool, body: &[u8]) -> Result<Vec<Record>, (&'static
         let records = input.records.unwrap_or_default();
         let records = records.into_iter().map(|record| {
             let data = record.data.unwrap_or_else(|| Blob::from(Vec::new()));
-            let key = record.partition_key.unwrap_or_default();
-            Ok((key.into_owned(), data.to_vec()?))
+            let key = record.partition_key.map(Cow::into_owned);
+            Ok((key, data.to_vec()?))
         });
         records.collect()
     });
@@ -61,7 +62,7 @@ pub fn kinesis_records(cbor: bool, body: &[u8]) -> Result<Vec<Record>, (&'static
 pub fn kinesis_answer(cbor: bool, records: &[Record]) -> Vec<u8> {
     let records = records.iter().map(|(key, data)| output::Record {
         data: Some(Blob::from(&data[..])),
-        partition_key: Some(key.into()),
+        partition_key: key.as_deref().map(Cow::Borrowed),
         ..output::Record::default()
     });
     let answer = output::GetRecordsOutput {
