@@ -7,6 +7,8 @@
 //! - [`model`]: operations, shapes, constraints and errors, generated from the service model.
 //! - [`body`]: bodies in JSON and CBOR, to and from those shapes.
 //! - [`fault`]: what an answer tells of an error.
+//! - [`name`]: names and ARNs; [`refusal`]: errors of the service; [`description`]: streams, shards
+//!   and consumers in answers; [`tag`]; [`token`]: places of pages.
 //! - [`cors`]: what lets scripts of web pages in.
 //! - [`sequence`], [`shard_id`]: numbers of records, names of shards.
 //! - [`start`], [`iterator`]: places of readers; [`secret`]: what their texts are sealed with.
@@ -18,6 +20,7 @@ mod answer;
 pub(crate) mod body;
 mod connection;
 mod cors;
+mod description;
 mod entries;
 mod event_stream;
 mod exchange;
@@ -25,22 +28,27 @@ pub(crate) mod fault;
 mod iterator;
 mod line;
 pub(crate) mod model;
+mod name;
 mod op;
 mod page;
 mod put_answer;
+mod refusal;
 mod request;
 pub(crate) mod secret;
 mod sequence;
 mod shard_id;
 mod standin;
 mod start;
+mod tag;
 mod target;
+mod token;
 mod writer;
 
 use std::{net::SocketAddr, sync::Arc};
 
 use iterator::Iterators;
 use secret::Secret;
+use token::Tokens;
 use tokio::{net::TcpStream, sync::Semaphore};
 
 use crate::{
@@ -64,6 +72,8 @@ pub(crate) struct Front {
     /// How much shards take and give.
     pub capacity: Capacity,
     pub iterators: Iterators,
+    /// Of pages.
+    pub tokens: Tokens,
     settings: KinesisConfig,
     limits: LimitsConfig,
     /// Whether the line may be open on addresses other than loopback.
@@ -86,15 +96,21 @@ impl Opened {
     /// When one of them cannot be used.
     pub(crate) fn of(config: &Config) -> Result<Opened, ServerError> {
         Ok(Opened {
-            profile: CapacityProfile::named(&config.kinesis.limits).map_err(|error| {
-                ConfigError::Value {
-                    key: "kinesis.limits",
-                    reason: error.to_string(),
-                }
-            })?,
+            profile: profile(config)?,
             secret: secret::ensure(&config.data)?,
         })
     }
+}
+
+/// What the server limits.
+///
+/// # Errors
+/// When the configuration names a file that cannot be used.
+pub(crate) fn profile(config: &Config) -> Result<CapacityProfile, ConfigError> {
+    CapacityProfile::named(&config.kinesis.limits).map_err(|error| ConfigError::Value {
+        key: "kinesis.limits",
+        reason: error.to_string(),
+    })
 }
 
 #[cfg(test)]
@@ -120,6 +136,7 @@ impl Front {
         Front {
             capacity: Capacity::new(opened.profile, clock),
             iterators: Iterators::new(&opened.secret),
+            tokens: Tokens::new(&opened.secret),
             service,
             region: settings.region.clone(),
             account: settings.account_id.clone(),
