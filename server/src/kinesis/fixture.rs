@@ -27,6 +27,7 @@ use super::{
 use crate::{
     catalog::Catalog,
     config::Config,
+    kinesis,
     service::{CreateStream, Service, Settings},
     shutdown::{self, Trigger},
 };
@@ -111,6 +112,7 @@ impl Stand {
         let catalog = Catalog::open(data.path()).unwrap();
         let mut settings = Settings::of(&config);
         settings.segment_bytes = 64 << 20;
+        settings.quotas = kinesis::profile(&config).unwrap().control;
         let held = Arc::new(HeldClock(Arc::clone(&clock)));
         let service = Service::start(data.path(), store, catalog, settings, held).unwrap();
         let service = Arc::new(service);

@@ -8,6 +8,8 @@
 //! - [`body`]: bodies in JSON and CBOR, to and from those shapes.
 //! - [`fault`]: what an answer tells of an error.
 //! - [`metrics_front`] and [`sts`]: what its clients need of CloudWatch and STS.
+//! - [`name`]: names and ARNs; [`refusal`]: errors of the service; [`description`]: streams, shards
+//!   and consumers in answers; [`tag`]; [`token`]: places of pages.
 //! - [`cors`]: what lets scripts of web pages in.
 //! - [`sequence`], [`shard_id`]: numbers of records, names of shards.
 //! - [`start`], [`iterator`]: places of readers; [`secret`]: what their texts are sealed with.
@@ -20,6 +22,7 @@ mod bench;
 pub(crate) mod body;
 mod connection;
 mod cors;
+mod description;
 mod entries;
 mod event_stream;
 mod exchange;
@@ -28,9 +31,11 @@ mod iterator;
 mod line;
 mod metrics_front;
 pub(crate) mod model;
+mod name;
 mod op;
 mod page;
 mod put_answer;
+mod refusal;
 mod request;
 pub(crate) mod secret;
 mod sending;
@@ -40,7 +45,9 @@ pub(crate) mod sigv4;
 mod standin;
 mod start;
 mod sts;
+mod tag;
 mod target;
+mod token;
 mod writer;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -48,6 +55,7 @@ use std::{net::SocketAddr, sync::Arc};
 pub(crate) use bench::Bench;
 use iterator::Iterators;
 use secret::Secret;
+use token::Tokens;
 use tokio::{net::TcpStream, sync::Semaphore};
 
 use crate::{
@@ -79,6 +87,8 @@ pub(crate) struct Front {
     pub fan_out: Arc<fanout::Registry>,
     /// What client libraries tell of themselves.
     pub metrics: Counters,
+    /// Of pages.
+    pub tokens: Tokens,
     settings: KinesisConfig,
     limits: LimitsConfig,
     /// Whether the line may be open on addresses other than loopback.
@@ -105,15 +115,21 @@ impl Opened {
     /// When one of them cannot be used.
     pub(crate) fn of(config: &Config) -> Result<Opened, ServerError> {
         Ok(Opened {
-            profile: CapacityProfile::named(&config.kinesis.limits).map_err(|error| {
-                ConfigError::Value {
-                    key: "kinesis.limits",
-                    reason: error.to_string(),
-                }
-            })?,
+            profile: profile(config)?,
             secret: secret::ensure(&config.data)?,
         })
     }
+}
+
+/// What the server limits.
+///
+/// # Errors
+/// When the configuration names a file that cannot be used.
+pub(crate) fn profile(config: &Config) -> Result<CapacityProfile, ConfigError> {
+    CapacityProfile::named(&config.kinesis.limits).map_err(|error| ConfigError::Value {
+        key: "kinesis.limits",
+        reason: error.to_string(),
+    })
 }
 
 #[cfg(test)]
@@ -142,6 +158,7 @@ impl Front {
             capacity: Capacity::new(opened.profile, clock),
             iterators: Iterators::new(&opened.secret),
             fan_out: Arc::default(),
+            tokens: Tokens::new(&opened.secret),
             service,
             region: settings.region.clone(),
             account: settings.account_id.clone(),

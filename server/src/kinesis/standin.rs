@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use super::{
     Front,
-    fault::{Fault, FaultKind},
+    fault::Fault,
+    name::{Named, NamedConsumer},
     sequence::Origin,
 };
-use crate::catalog::ConsumerRow;
-use crate::service::{ServiceError, Stream, StreamShard};
+use crate::{
+    catalog::ConsumerRow,
+    service::{ServiceError, Stream, StreamShard},
+};
 
 /// The stream of a request.
 pub(crate) fn stream(
@@ -16,52 +19,20 @@ pub(crate) fn stream(
     name: Option<&str>,
     arn: Option<&str>,
 ) -> Result<Arc<Stream>, Fault> {
-    let of_arn = arn
-        .and_then(|arn| arn.rsplit_once('/'))
-        .map(|(_, name)| name);
-    let name = name.or(of_arn).ok_or_else(|| {
-        Fault::new(
-            FaultKind::InvalidArgumentException,
-            "Either StreamName or StreamARN is needed.",
-        )
-    })?;
-    front.service.served(name).map_err(refused)
+    front.served_stream(Named { name, arn })
 }
 
 /// The stream and the consumer of an ARN.
 pub(crate) fn consumer(front: &Front, arn: &str) -> Result<(Arc<Stream>, ConsumerRow), Fault> {
-    let missing = || {
-        Fault::new(
-            FaultKind::ResourceNotFoundException,
-            format!("Consumer {arn} not found."),
-        )
-    };
-    let mut parts = arn.rsplit('/');
-    let (last, _, name) = (parts.next(), parts.next(), parts.next());
-    let (consumer, created_s) = last.and_then(|l| l.rsplit_once(':')).ok_or_else(missing)?;
-    let stream = front
-        .service
-        .served(name.unwrap_or_default())
-        .map_err(refused)?;
-    let row = stream.consumer(consumer).ok_or_else(missing)?.clone();
-    match row.created_s.to_string() == created_s {
-        true => Ok((stream, row)),
-        false => Err(missing()),
-    }
+    front.consumer(NamedConsumer {
+        arn: Some(arn),
+        ..NamedConsumer::default()
+    })
 }
 
 /// What a client is told of an error of a verb.
 pub(crate) fn refused(error: ServiceError) -> Fault {
-    let kind = match &error {
-        ServiceError::NoSuchStream { .. } | ServiceError::NoSuchShard { .. } => {
-            FaultKind::ResourceNotFoundException
-        }
-        ServiceError::Overloaded | ServiceError::Throttled => {
-            FaultKind::ProvisionedThroughputExceededException
-        }
-        _ => FaultKind::InternalFailure,
-    };
-    Fault::new(kind, error.to_string())
+    Fault::from(error)
 }
 
 pub(crate) fn origin(shard: &StreamShard) -> Origin {

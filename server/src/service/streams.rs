@@ -92,6 +92,10 @@ impl Service {
             }
             service.check_room(1, new.shards as usize)?;
             service.check_creating()?;
+            match new.mode {
+                StreamMode::Provisioned => service.check_shards(new.shards as usize)?,
+                StreamMode::OnDemand => service.check_on_demand()?,
+            }
             let whole = service.catalog.begin_create(&new)?;
             let stream = Stream::new(whole).ok_or_else(|| gaps(&new.name))?;
             Ok(service.replace(stream))

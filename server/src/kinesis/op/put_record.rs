@@ -38,7 +38,7 @@ pub(in crate::kinesis) async fn run(
     if let Some(number) = input.sequence_number_for_ordering.as_deref() {
         check_ordering(front, &stream, number)?;
     }
-    let limit = front.service.settings().record_limit;
+    let limit = stream.record_limit(front.service.settings().record_limit);
     entries::check_each(&entry, limit, |_| "data".to_owned())?;
     if input.dry_run == Some(true) {
         return Err(super::dry_run());

@@ -80,7 +80,7 @@ async fn put(
 ) -> Result<Option<Bytes>, Fault> {
     entries::check_total(entries)?;
     let stream = standin::stream(front, name, arn)?;
-    let limit = front.service.settings().record_limit;
+    let limit = stream.record_limit(front.service.settings().record_limit);
     entries::check_each(entries, limit, |at| {
         format!("records.{}.member.data", at + 1)
     })?;
