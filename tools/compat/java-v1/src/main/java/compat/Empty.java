@@ -1,0 +1,1 @@
+package compat; class Empty {}
