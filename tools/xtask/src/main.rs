@@ -4,6 +4,7 @@
 //! - [`ci`]: the steps of `.ci/run`.
 //! - [`fuzz`] and [`seeds`]: the fuzz targets and their committed corpora.
 //! - [`mod@bench`]: the measuring harness, built as it is shipped.
+//! - [`compat`]: real Kinesis clients against the server.
 //! - [`counts`]: instructions of the hot paths, beside a committed baseline.
 //! - [`powercut`]: the engine under a real kernel whose power is cut.
 //! - [`roundtrip`]: real text through a server and back, undisturbed and killed.
@@ -15,6 +16,7 @@
 
 mod bench;
 mod ci;
+mod compat;
 mod counts;
 mod failure;
 mod fuzz;
@@ -49,6 +51,8 @@ enum Command {
         /// packages, format, clippy, deny, test, test-portable, counts, fuzz, docs
         steps: Vec<String>,
     },
+    /// Run real Kinesis clients against a server that was just started
+    Compat(compat::Arguments),
     /// Run the fuzz targets (needs cargo-fuzz; no nightly)
     Fuzz(fuzz::Arguments),
     /// Write the committed fuzz corpora again: fuzz/corpus/TARGET/seed-*
@@ -85,6 +89,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Tidy => tidy::run(),
         Command::Ci { steps } => ci::run(&steps),
+        Command::Compat(arguments) => compat::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::FuzzSeeds => seeds::run(),
         Command::Roundtrip(arguments) => roundtrip::run(&arguments),
