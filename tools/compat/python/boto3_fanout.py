@@ -6,7 +6,7 @@ import time
 
 import botocore.exceptions
 
-from kinesis import fails
+from kinesis import fails, next_second
 from suite import case, equal, eventually, holds
 
 FIRST = "shardId-000000000000"
@@ -52,8 +52,7 @@ def put(k, name, *data):
 def subscribe_from_every_position(k):
     name = k.stream(1)
     numbers = put(k, name, b"0", b"1")
-    time.sleep(0.05)  # the next record has another time
-    between = datetime.datetime.now(datetime.timezone.utc)
+    between = next_second()
     numbers += put(k, name, b"2", b"3")
     positions = {
         "TRIM_HORIZON": ({}, [b"0", b"1", b"2", b"3"]),

@@ -32,10 +32,11 @@ def as_map(tags):
 def tags_of_a_stream(k):
     name = k.stream(1)
     add, listed = k.client.add_tags_to_stream, k.client.list_tags_for_stream
-    equal(listed(StreamName=name), {**listed(StreamName=name), "Tags": [], "HasMoreTags": False})
+    answer = listed(StreamName=name)
+    equal((answer["Tags"], answer["HasMoreTags"]), ([], False))
     add(StreamName=name, Tags={"b": "2", "a": "1", "c": ""})
-    add(StreamName=name, Tags={"b": "two", "ключ:/=+-@_.": "значение"})
-    expected = {"a": "1", "b": "two", "c": "", "ключ:/=+-@_.": "значение"}
+    add(StreamName=name, Tags={"b": "two", "ключ /=+-%@_.": "значение"})
+    expected = {"a": "1", "b": "two", "c": "", "ключ /=+-%@_.": "значение"}
     answer = listed(StreamName=name)
     equal(as_map(answer["Tags"]), expected)
     equal([t["Key"] for t in answer["Tags"]], sorted(expected), "in order of their keys")
@@ -46,7 +47,7 @@ def tags_of_a_stream(k):
     equal(len(page["Tags"]), 2)
     equal(page["HasMoreTags"], False)
     k.client.remove_tags_from_stream(StreamName=name, TagKeys=["a", "c", "never-there"])
-    equal(set(as_map(listed(StreamName=name)["Tags"])), {"b", "ключ:/=+-@_."})
+    equal(set(as_map(listed(StreamName=name)["Tags"])), {"b", "ключ /=+-%@_."})
 
 
 @case
@@ -164,7 +165,7 @@ def consumers_by_pages_and_their_limit(k):
     page = k.client.list_stream_consumers(StreamARN=arn, MaxResults=3)
     found = [c["ConsumerName"] for c in page["Consumers"]]
     equal(len(found), 3)
-    while "NextToken" in page:
+    while "NextToken" in page and len(found) < 100:
         page = k.client.list_stream_consumers(
             StreamARN=arn, NextToken=page["NextToken"], MaxResults=8)
         found += [c["ConsumerName"] for c in page["Consumers"]]

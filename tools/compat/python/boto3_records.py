@@ -4,7 +4,7 @@ import datetime
 import hashlib
 import os
 
-from kinesis import TOP, fails
+from kinesis import TOP, fails, next_second
 from suite import case, equal, eventually, holds
 
 FIRST = "shardId-000000000000"
@@ -165,17 +165,13 @@ def iterators_at_a_time(k):
     name = k.stream(1)
     for n in range(3):
         k.client.put_record(StreamName=name, Data=str(n).encode(), PartitionKey="a")
-    records = k.read(k.iterator(name))
-    # The wait makes the next record's time another one.
-    last = records[-1]["ApproximateArrivalTimestamp"]
-    eventually(lambda: now() > last + datetime.timedelta(milliseconds=20), "time goes on")
-    between = now()
+    between = next_second()
     k.client.put_record(StreamName=name, Data=b"3", PartitionKey="a")
     read = lambda at: [r["Data"] for r in k.read(k.iterator(name, kind="AT_TIMESTAMP", Timestamp=at))]
     equal(read(between), [b"3"])
     equal(read(now() - datetime.timedelta(days=2)), [b"0", b"1", b"2", b"3"])
     equal(read(0), [b"0", b"1", b"2", b"3"], "at the epoch")
-    equal(read(now()), [], "at this moment")
+    equal(read(next_second()), [], "at this moment")
     fails("InvalidArgumentException", k.client.get_shard_iterator, StreamName=name, ShardId=FIRST,
           ShardIteratorType="AT_TIMESTAMP", Timestamp=now() + datetime.timedelta(hours=1))
 

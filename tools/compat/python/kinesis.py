@@ -1,5 +1,6 @@
 """What a case of boto3 works with: a client, streams of its own, and what is read from them."""
 
+import datetime
 import itertools
 import time
 
@@ -33,6 +34,14 @@ def make_client(service="kinesis", endpoint=None, **settings):
         client.meta.events.register("after-call.kinesis", _count)
         client.meta.events.register("response-received.kinesis", _look_at_answer)
     return client
+
+
+def next_second():
+    """Waits for the next whole second, and gives it back: boto3 sends no fractions of one."""
+    second = int(time.time()) + 1
+    # A little later, so that what comes next is not of the same millisecond.
+    time.sleep(second + 0.01 - time.time())
+    return datetime.datetime.fromtimestamp(second, datetime.timezone.utc)
 
 
 def _count(model, http_response, **_):
@@ -105,6 +114,7 @@ class Kinesis:
             found += answer["Shards"]
             if "NextToken" not in answer:
                 return found
+            holds(len(found) <= 10000, "pages without an end")
             answer = self.client.list_shards(NextToken=answer["NextToken"])
 
     def open_shards(self, name):

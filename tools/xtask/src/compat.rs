@@ -78,14 +78,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             continue;
         }
         println!("--- {} ({})", client.name, client.what);
-        let suite = build::suite(client, &work)?;
-        let suite = Suite {
-            client,
-            command: suite,
-            word,
-        };
         let start = Instant::now();
-        let outcome = suite.run(&program, arguments.server.as_deref(), &work)?;
+        let outcome = build::suite(client, &work).and_then(|command| {
+            let suite = Suite {
+                client,
+                command,
+                word,
+            };
+            suite.run(&program, arguments.server.as_deref(), &work)
+        });
+        // The other clients are still worth hearing.
+        let outcome = outcome.unwrap_or_else(|failure| {
+            println!("    FAIL {}: {failure}", client.name);
+            Outcome::broken()
+        });
         rows.push(Row::new(client.name, outcome, start.elapsed()));
     }
     outcome::judge(&rows, arguments.only.is_empty())

@@ -22,6 +22,15 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
+    /// Of a suite that could not be run to its end.
+    pub(super) fn broken() -> Outcome {
+        Outcome {
+            cases: 1,
+            failed: 1,
+            ..Outcome::default()
+        }
+    }
+
     /// Reads `compat: cases=N failed=N skipped=N operations=A,B`; `None` for any other line.
     pub(super) fn parse(line: &str) -> Option<Outcome> {
         let mut outcome = Outcome::default();

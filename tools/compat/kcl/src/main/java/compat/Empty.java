@@ -1,1 +1,0 @@
-package compat; class Empty {}
