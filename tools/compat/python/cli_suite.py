@@ -11,6 +11,7 @@ from suite import ACCOUNT, CHECKS_SIGNATURES, ENDPOINT, OPERATIONS, REGION
 from suite import Skip, case, equal, eventually, holds, run
 
 AWS = str(pathlib.Path(sys.executable).parent / "aws")
+scratch = pathlib.Path(os.environ.get("COMPAT_SCRATCH", "/tmp"))
 FIRST = "shardId-000000000000"
 
 
@@ -40,7 +41,7 @@ class Cli:
         holds(f"({error})" in done.stderr, f"expected {error}: {done.stderr.strip()}")
 
     def stream(self, shards=1):
-        name = f"{self.name}.{len(self.streams)}"
+        name = f"{self.name}.{os.getpid()}.{len(self.streams)}"
         self.streams.append(name)
         self("create-stream", "--stream-name", name, "--shard-count", str(shards))
         return self.wait(name)
@@ -101,21 +102,23 @@ def life_of_a_stream(cli):
 def records(cli):
     name = cli.stream(1)
     at = ("--stream-name", name)
-    text = lambda data: base64.b64encode(data).decode()
-    put = cli("put-record", *at, "--partition-key", "a", "--data", text(b"one"))
+    # This version takes blobs as they are, and gives them in base64.
+    binary = scratch / "binary"
+    binary.write_bytes(bytes(range(256)))
+    put = cli("put-record", *at, "--partition-key", "a", "--data", f"fileb://{binary}")
     equal(put["ShardId"], FIRST)
     cli("put-record", *at, "--partition-key", "a", "--data", "",
         "--sequence-number-for-ordering", put["SequenceNumber"])
     many = cli("put-records", *at, "--records", json.dumps([
-        {"Data": text(b"\0\xff"), "PartitionKey": "ключ"},
-        {"Data": text(b"four"), "PartitionKey": "b", "ExplicitHashKey": str(2**128 - 1)}]))
+        {"Data": "drei", "PartitionKey": "ключ"},
+        {"Data": "vier", "PartitionKey": "b", "ExplicitHashKey": str(2**128 - 1)}]))
     equal(many["FailedRecordCount"], 0)
     iterator = cli("get-shard-iterator", *at, "--shard-id", FIRST,
                    "--shard-iterator-type", "TRIM_HORIZON")["ShardIterator"]
     page = cli("get-records", "--shard-iterator", iterator, "--limit", "3")
     rest = cli("get-records", "--shard-iterator", page["NextShardIterator"])
     found = page["Records"] + rest["Records"]
-    equal([base64.b64decode(r["Data"]) for r in found], [b"one", b"", b"\0\xff", b"four"])
+    equal([base64.b64decode(r["Data"]) for r in found], [bytes(range(256)), b"", b"drei", b"vier"])
     equal([r["PartitionKey"] for r in found], ["a", "a", "ключ", "b"])
     equal(rest["MillisBehindLatest"], 0)
     last = found[-1]["SequenceNumber"]
@@ -190,7 +193,7 @@ def account(cli):
     before = cli("describe-account-settings")
     holds("MinimumThroughputBillingCommitment" in before, "its state is told")
     cli("update-account-settings", "--minimum-throughput-billing-commitment", "Status=ENABLED")
-    name = f"{cli.name}.on-demand"
+    name = f"{cli.name}.{os.getpid()}.on-demand"
     cli.streams.append(name)
     cli("create-stream", "--stream-name", name, "--stream-mode-details", "StreamMode=ON_DEMAND")
     cli.wait(name)

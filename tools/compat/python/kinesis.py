@@ -12,6 +12,8 @@ from suite import ACCOUNT, ENDPOINT, OPERATIONS, REGION, eventually, holds
 
 TOP = 2**128 - 1
 _number = itertools.count(1)
+# A server that runs on keeps the streams of the time before.
+_run = f"{int(time.time() * 10) % 10**8:x}"
 
 
 def make_client(service="kinesis", endpoint=None, **settings):
@@ -78,7 +80,7 @@ class Kinesis:
         return make_client(endpoint=self.endpoint, parameter_validation=False, **settings)
 
     def new_name(self):
-        name = f"{self.name}.{next(_number)}"[-128:]
+        name = f"{self.name}.{_run}.{next(_number)}"
         self.streams.append(name)
         return name
 

@@ -21,17 +21,20 @@ import software.amazon.awssdk.services.kinesis.model.StreamStatus;
 final class Kinesis implements AutoCloseable {
     static final String FIRST = shard(0);
     private static final AtomicInteger NUMBER = new AtomicInteger();
+    // A server that runs on keeps the streams of the time before.
+    private static final String RUN = Long.toString(System.currentTimeMillis() / 100 % 100_000_000, 36);
 
     final String name;
     final boolean blocking;
-    final KinesisAsyncClient async = Suite.build(KinesisAsyncClient.builder(), null);
+    final KinesisAsyncClient async;
     final KinesisClient client;
     private final List<String> streams = new ArrayList<>();
 
-    Kinesis(String name, boolean blocking) {
+    Kinesis(String name, boolean blocking, KinesisAsyncClient async, KinesisClient client) {
         this.name = name;
         this.blocking = blocking;
-        this.client = blocking ? Suite.build(KinesisClient.builder(), null) : Suite.blocking(async);
+        this.async = async;
+        this.client = client;
     }
 
     static String shard(int number) {
@@ -43,7 +46,7 @@ final class Kinesis implements AutoCloseable {
     }
 
     String newName() {
-        String stream = name + "." + NUMBER.incrementAndGet();
+        String stream = name + "." + RUN + "." + NUMBER.incrementAndGet();
         streams.add(stream);
         return stream;
     }
@@ -134,9 +137,5 @@ final class Kinesis implements AutoCloseable {
                 // The case has deleted it, or never made it.
             }
         }
-        if (blocking) {
-            client.close();
-        }
-        async.close();
     }
 }

@@ -41,6 +41,9 @@ public final class Suite {
         void run(Kinesis kinesis) throws Exception;
     }
 
+    /** A case that only the asynchronous client can run. */
+    interface AsyncCase extends Case {}
+
     static final class Skipped extends RuntimeException {
         Skipped(String why) {
             super(why);
@@ -53,6 +56,10 @@ public final class Suite {
     private int skipped;
 
     void add(String name, Case body) {
+        cases.put(name, body);
+    }
+
+    void addAsync(String name, AsyncCase body) {
         cases.put(name, body);
     }
 
@@ -79,7 +86,13 @@ public final class Suite {
     }
 
     private void runAll(String variant, boolean blocking, List<String> wanted) {
+        KinesisAsyncClient async = build(KinesisAsyncClient.builder(), null);
+        KinesisClient client = blocking ? build(KinesisClient.builder(), null) : blocking(async);
         for (Map.Entry<String, Case> entry : cases.entrySet()) {
+            // Only the asynchronous client has SubscribeToShard.
+            if (blocking && entry.getValue() instanceof AsyncCase) {
+                continue;
+            }
             String name = variant + "/" + entry.getKey();
             if (!wanted.isEmpty() && wanted.stream().noneMatch(name::contains)) {
                 continue;
@@ -88,7 +101,7 @@ public final class Suite {
             long start = System.nanoTime();
             String verdict = "ok";
             String reason = "";
-            try (Kinesis kinesis = new Kinesis(name.replace('/', '.'), blocking)) {
+            try (Kinesis kinesis = new Kinesis(name.replace('/', '.'), blocking, async, client)) {
                 entry.getValue().run(kinesis);
             } catch (Skipped skip) {
                 verdict = "skip";
