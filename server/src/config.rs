@@ -2,6 +2,7 @@
 //!
 //! `docs/OPERATING.md` lists every key; a test holds the two together.
 
+mod fronts;
 mod quantity;
 
 use std::{
@@ -17,6 +18,9 @@ use millstream_engine::{
 use serde::Deserialize;
 use thiserror::Error;
 
+pub(crate) use fronts::CertificateSource;
+pub use fronts::{KinesisConfig, TlsConfig};
+
 /// Everything that a server is told. Build one with [`Config::default`] and set fields, or read a
 /// file with [`Config::load`].
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -27,8 +31,12 @@ pub struct Config {
     pub data: PathBuf,
     /// Address and port of the binary protocol; port 0 takes any free one.
     pub listen: String,
-    /// Listen on addresses other than loopback although nobody is asked who they are.
+    /// Listen on addresses other than loopback although nobody is asked who they are, or the line
+    /// is open.
     pub insecure: bool,
+    /// File with the access keys and secrets of the clients that may come in; without it, anybody
+    /// may.
+    pub credentials: Option<PathBuf>,
     /// Most time that a shutdown gives to requests that were accepted.
     #[serde(deserialize_with = "quantity::duration")]
     pub shutdown_grace: Duration,
@@ -38,6 +46,10 @@ pub struct Config {
     pub streams: StreamsConfig,
     /// What bounds the server.
     pub limits: LimitsConfig,
+    /// The AWS API.
+    pub kinesis: KinesisConfig,
+    /// The certificate of both ports.
+    pub tls: TlsConfig,
 }
 
 /// The `[store]` section.
@@ -143,10 +155,13 @@ impl Default for Config {
             data: PathBuf::from("millstream-data"),
             listen: "127.0.0.1:7071".to_owned(),
             insecure: false,
+            credentials: None,
             shutdown_grace: Duration::from_secs(10),
             store: StoreConfig::default(),
             streams: StreamsConfig::default(),
             limits: LimitsConfig::default(),
+            kinesis: KinesisConfig::default(),
+            tls: TlsConfig::default(),
         }
     }
 }
@@ -291,7 +306,8 @@ impl Config {
                 return value(key, "more than zero".to_owned());
             }
         }
-        Ok(())
+        self.kinesis.check()?;
+        self.tls.check()
     }
 
     /// Bytes of payloads that may be being received at a time.

@@ -32,13 +32,15 @@ pub enum ServerError {
     /// The catalog of streams.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
-    /// Listening where others can reach, with nobody asked who they are.
+    /// Listening where others can reach, with nobody asked who they are or the line open.
     #[error(
-        "{address} is not a loopback address, and this version asks no client who it is: listen on 127.0.0.1 or [::1], or accept that anyone who reaches {address} can read, write and delete with --insecure (`insecure = true` in the file)"
+        "{address} is not a loopback address, and this server {missing}: give it --credentials and a certificate (--tls-cert and --tls-key, or --tls-self-signed), listen on 127.0.0.1 or [::1], or accept that anyone who reaches {address} can read, write and delete with --insecure (`insecure = true` in the file)"
     )]
     Insecure {
         /// The address.
         address: SocketAddr,
+        /// What keeps it from being safe.
+        missing: &'static str,
     },
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}")]
@@ -47,6 +49,22 @@ pub enum ServerError {
         address: String,
         /// What the system said.
         source: io::Error,
+    },
+    /// The certificate or its key cannot be used.
+    #[error("certificate file {path}: {reason}", path = .path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// Why not, and what would do.
+        reason: String,
+    },
+    /// The file of credentials cannot be used.
+    #[error("credentials file {path}: {reason}", path = .path.display())]
+    Credentials {
+        /// The file.
+        path: PathBuf,
+        /// Why not, and what would do.
+        reason: String,
     },
     /// Part of the server stopped although it should not.
     #[error("{part} stopped by itself; see the log, and report it")]

@@ -6,16 +6,25 @@
 //! - `service`: the verbs, the same for every front.
 //! - [`snapshot()`]: a copy of a data directory that is in use.
 //! - `protocol`: the front that speaks the binary protocol over TCP.
+//! - `kinesis`: the front that speaks the API of Amazon Kinesis Data Streams over HTTP.
+//! - `listener` and `tls`: what both fronts stand on.
 
 mod catalog;
 pub mod config;
+mod credentials;
 mod descriptors;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
+#[allow(dead_code, unused_imports)] // its operations are being joined to it
+mod kinesis;
+mod listener;
 mod protocol;
 mod server;
 mod service;
 mod shutdown;
 mod snapshot;
+mod tls;
 
 use std::path::Path;
 

@@ -9,16 +9,20 @@ use std::{
 };
 
 use millstream_engine::{DeviceReport, Store, StoreOptions};
-use tokio::task::JoinHandle;
+use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
     catalog::{self, Catalog},
     config::Config,
+    credentials::Clients,
     descriptors,
     error::ServerError,
-    protocol::{self, Listener},
+    kinesis,
+    listener::{self, Entrance, Listener},
+    protocol,
     service::{Service, Settings, maintenance},
     shutdown::{self, Trigger},
+    tls::Tls,
 };
 
 /// Name of the store's directory in the data directory.
@@ -33,9 +37,13 @@ const LOST_AND_FOUND: &str = "lost+found";
 pub struct Server {
     service: Arc<Service>,
     trigger: Trigger,
-    listening: Option<JoinHandle<usize>>,
+    /// The listener of each front.
+    listening: Vec<JoinHandle<usize>>,
     maintenance: JoinHandle<()>,
     address: SocketAddr,
+    kinesis: Option<SocketAddr>,
+    tls: Option<Arc<Tls>>,
+    asks: bool,
     data: PathBuf,
 }
 
@@ -48,29 +56,72 @@ impl Server {
     pub async fn start(config: Config) -> Result<Server, ServerError> {
         config.check()?;
         descriptors::raise_limit();
-        let listener = protocol::bind(&config.listen, config.insecure).await?;
-        let address = listener
-            .local_addr()
-            .map_err(|source| ServerError::Listen {
-                address: config.listen.clone(),
-                source,
-            })?;
+        let entrance = Entrance {
+            credentials: config.credentials.is_some(),
+            tls: config.tls.source().is_some(),
+            insecure: config.insecure,
+        };
+        let (listener, address) = bind(&config.listen, entrance).await?;
+        let kinesis = match config.kinesis.address() {
+            Some(address) => Some(bind(address, entrance).await?),
+            None => None,
+        };
         let opening = config.clone();
-        let opened = tokio::task::spawn_blocking(move || open(&opening)).await;
+        let opened = tokio::task::spawn_blocking(move || {
+            let clients = opening
+                .credentials
+                .as_deref()
+                .map(Clients::load)
+                .transpose()?;
+            let service = open(&opening)?;
+            Ok((service, Tls::open(&opening.tls, &opening.data)?, clients))
+        });
         let stopped = |_| ServerError::Stopped { part: "opening" };
-        let service = Arc::new(opened.map_err(stopped)??);
+        let opened: Result<_, ServerError> = opened.await.map_err(stopped)?;
+        let (service, tls, clients) = opened?;
+        let (service, tls) = (Arc::new(service), tls.map(Arc::new));
+        let clients = clients.map(Arc::new);
         let (trigger, shutdown) = shutdown::channel();
-        let context = protocol::Context::new(&config, Arc::clone(&service), shutdown.clone());
-        let listener = Listener::new(listener, Arc::new(context));
+        if let Some(tls) = &tls {
+            tokio::spawn(Arc::clone(tls).follow_files(shutdown.clone()));
+        }
+        let grace = config.shutdown_grace;
+        let context = protocol::Context::new(
+            &config,
+            Arc::clone(&service),
+            tls.clone(),
+            clients.clone(),
+            shutdown.clone(),
+        );
+        let mut listening = vec![tokio::spawn(
+            Listener::new(listener, Arc::new(context)).run(grace),
+        )];
+        let mut kinesis_address = None;
+        if let Some((listener, address)) = kinesis {
+            let (service, tls) = (Arc::clone(&service), tls.clone());
+            let front = kinesis::Front::new(&config, service, tls, clients, shutdown.clone());
+            let listener = Listener::new(listener, Arc::new(front));
+            listening.push(tokio::spawn(listener.run(grace)));
+            kinesis_address = Some(address);
+        }
         let server = Server {
-            listening: Some(tokio::spawn(listener.run(config.shutdown_grace))),
+            listening,
             maintenance: tokio::spawn(maintenance::run(Arc::clone(&service), shutdown)),
             data: config.data,
             service,
             trigger,
             address,
+            kinesis: kinesis_address,
+            tls,
+            asks: entrance.credentials,
         };
-        tracing::info!(%address, data = %server.data.display(), "listening");
+        let kinesis = server.kinesis.map(|address| address.to_string());
+        tracing::info!(
+            %address,
+            kinesis = kinesis.as_deref().unwrap_or("off"),
+            data = %server.data.display(),
+            "listening"
+        );
         Ok(server)
     }
 
@@ -78,6 +129,25 @@ impl Server {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the AWS API listens; `None` where it is off.
+    #[must_use]
+    pub fn kinesis_addr(&self) -> Option<SocketAddr> {
+        self.kinesis
+    }
+
+    /// SHA-256 of the certificate in force, and the file that it is in; `None` without TLS.
+    #[must_use]
+    pub fn certificate(&self) -> Option<(String, &Path)> {
+        let tls = self.tls.as_ref()?;
+        Some((tls.fingerprint(), tls.cert_file()))
+    }
+
+    /// Whether clients have to show that they have a secret.
+    #[must_use]
+    pub fn asks_for_credentials(&self) -> bool {
+        self.asks
     }
 
     /// How the disk is written.
@@ -107,13 +177,12 @@ impl Server {
         let started = Instant::now();
         tracing::info!("shutting down");
         self.trigger.stop();
-        let listening = self.listening.take();
-        let cut_off = match listening {
-            Some(listening) => listening.await.map_err(|_| ServerError::Stopped {
+        let mut cut_off = 0;
+        for listening in std::mem::take(&mut self.listening) {
+            cut_off += listening.await.map_err(|_| ServerError::Stopped {
                 part: "the listener",
-            })?,
-            None => 0,
-        };
+            })?;
+        }
         if cut_off > 0 {
             tracing::warn!(
                 connections = cut_off,
@@ -135,10 +204,24 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.maintenance.abort();
-        if let Some(listening) = self.listening.take() {
+        for listening in &self.listening {
             listening.abort();
         }
     }
+}
+
+/// Listens on a configured address; which that is.
+async fn bind(
+    configured: &str,
+    entrance: Entrance,
+) -> Result<(TcpListener, SocketAddr), ServerError> {
+    let listener = listener::bind(configured, entrance).await?;
+    let address = listener.local_addr();
+    let address = address.map_err(|source| ServerError::Listen {
+        address: configured.to_owned(),
+        source,
+    })?;
+    Ok((listener, address))
 }
 
 /// Opens store and catalog. The store comes first: it has the lock, and waits for the last writes

@@ -78,7 +78,7 @@ impl Server {
         Ok(Plan {
             arguments,
             address,
-            certificate: tls.then(|| data.join("tls/cert.pem")),
+            certificate: tls.then(|| data.join("tls-cert.pem")),
             log: log.to_owned(),
         })
     }

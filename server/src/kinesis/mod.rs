@@ -1,0 +1,119 @@
+//! The front that speaks the API of Amazon Kinesis Data Streams over HTTP.
+//!
+//! A request goes from [`connection`] (HTTP/1.1 or HTTP/2, in the clear or over TLS) to [`exchange`],
+//! which knows the order of checks: what is asked for ([`target`]), who asks ([`sigv4`]), the body
+//! ([`request`]), and then the operation ([`op`]). [`answer`] puts the answer into HTTP.
+//!
+//! - [`model`]: operations, shapes, constraints and errors, generated from the service model.
+//! - [`body`]: bodies in JSON and CBOR, to and from those shapes.
+//! - [`fault`]: what an answer tells of an error.
+//! - [`metrics_front`] and [`sts`]: what its clients need of CloudWatch and STS.
+//! - [`cors`]: what lets scripts of web pages in.
+
+mod answer;
+pub(crate) mod body;
+mod connection;
+mod cors;
+mod exchange;
+pub(crate) mod fault;
+mod line;
+mod metrics_front;
+pub(crate) mod model;
+mod op;
+mod request;
+mod sigv4;
+mod sts;
+mod target;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use tokio::{net::TcpStream, sync::Semaphore};
+
+use crate::{
+    config::{Config, KinesisConfig, LimitsConfig},
+    credentials::Clients,
+    listener,
+    service::Service,
+    shutdown::Shutdown,
+    tls::Tls,
+};
+use metrics_front::Counters;
+use sigv4::Verifier;
+
+/// What all requests share.
+pub(crate) struct Front {
+    pub service: Arc<Service>,
+    /// The region that the server says it is.
+    pub region: String,
+    /// The account that every stream belongs to.
+    pub account: String,
+    pub shutdown: Shutdown,
+    /// What client libraries tell of themselves.
+    pub metrics: Counters,
+    settings: KinesisConfig,
+    limits: LimitsConfig,
+    /// Whether the line may be open on addresses other than loopback.
+    insecure: bool,
+    tls: Option<Arc<Tls>>,
+    /// Knows the clients that may come in; `None` where anybody may.
+    verifier: Option<Verifier>,
+    /// Bounds bytes of requests that are being received and carried out.
+    memory: Arc<Semaphore>,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Caller {
+    /// The access key that signed; `None` where nobody is asked and the request has none.
+    pub access_key: Option<String>,
+}
+
+impl Front {
+    pub(crate) fn new(
+        config: &Config,
+        service: Arc<Service>,
+        tls: Option<Arc<Tls>>,
+        clients: Option<Arc<Clients>>,
+        shutdown: Shutdown,
+    ) -> Front {
+        let settings = config.kinesis.clone();
+        let skew = i64::try_from(settings.clock_skew.as_secs()).unwrap_or(i64::MAX);
+        Front {
+            service,
+            region: settings.region.clone(),
+            account: settings.account_id.clone(),
+            shutdown,
+            metrics: Counters::default(),
+            limits: config.limits.clone(),
+            insecure: config.insecure,
+            tls,
+            verifier: clients.map(|clients| Verifier::new(clients, &settings.region, skew)),
+            memory: Arc::new(Semaphore::new(settings.bytes_in_flight)),
+            settings,
+        }
+    }
+}
+
+impl listener::Front for Front {
+    fn connections(&self) -> usize {
+        self.limits.connections
+    }
+
+    fn shutdown(&self) -> Shutdown {
+        self.shutdown.clone()
+    }
+
+    async fn serve(self: Arc<Self>, socket: TcpStream, peer: SocketAddr) {
+        match connection::serve(self, socket, peer).await {
+            Ok(()) => tracing::debug!(%peer, "connection of the AWS API closed"),
+            Err(error) => tracing::debug!(%peer, %error, "connection of the AWS API ended"),
+        }
+    }
+
+    fn refuse(&self, socket: &TcpStream) {
+        // What a client of HTTP takes before it has asked, and tries again after.
+        let answer =
+            b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        let _ = socket.try_write(answer);
+    }
+}
