@@ -87,10 +87,16 @@ fn values_that_cannot_be_name_their_key() {
         ("kinesis.region", "[kinesis]\nregion = \"US East\""),
         ("kinesis.account_id", "[kinesis]\naccount_id = \"123\""),
         ("kinesis.limits", "[kinesis]\nlimits = \"\""),
-        ("kinesis.cors_origins", "[kinesis]\ncors_origins = [\"example.com\"]"),
+        (
+            "kinesis.cors_origins",
+            "[kinesis]\ncors_origins = [\"example.com\"]",
+        ),
         ("kinesis.clock_skew", "[kinesis]\nclock_skew = \"25 h\""),
         ("kinesis.body_bytes", "[kinesis]\nbody_bytes = \"1 MiB\""),
-        ("kinesis.bytes_in_flight", "[kinesis]\nbytes_in_flight = \"32 MiB\""),
+        (
+            "kinesis.bytes_in_flight",
+            "[kinesis]\nbytes_in_flight = \"32 MiB\"",
+        ),
         ("kinesis.idle_timeout", "[kinesis]\nidle_timeout = \"0\""),
         ("tls.key", "[tls]\ncert = \"c.pem\""),
         ("tls.cert", "[tls]\nkey = \"k.pem\""),

@@ -45,15 +45,15 @@ struct Place<'a> {
 impl Place<'_> {
     fn python(&self, script: &str) -> Result<Command, Failure> {
         let sources = self.sources.join("python");
-        let python = self.environment(&sources.join("requirements.txt"))?;
+        let python = self.environment("python", &sources.join("requirements.txt"))?;
         let mut command = Command::new(python);
         command.arg("-u").arg(sources.join(script));
         Ok(command)
     }
 
     /// A virtual environment that has what a file of requirements says; its interpreter.
-    fn environment(&self, requirements: &Path) -> Result<PathBuf, Failure> {
-        let directory = self.work.join("python");
+    fn environment(&self, name: &str, requirements: &Path) -> Result<PathBuf, Failure> {
+        let directory = self.work.join(name);
         let python = directory.join("bin/python");
         let wanted = fs::read_to_string(requirements).map_err(Failure::io("read", requirements))?;
         let installed = directory.join("requirements.txt");
@@ -98,6 +98,13 @@ impl Place<'_> {
         ]);
         command.arg(format!("{}:{}", classes.display(), libraries.trim()));
         command.arg("compat.Suite");
+        let requirements = self.sources.join(directory).join("requirements.txt");
+        if requirements.is_file() {
+            let python = self.environment("leases", &requirements)?;
+            // The port comes last, and is the suite's to choose.
+            let start = format!("{}\n-m\nmoto.server\n-p", python.display());
+            command.env("COMPAT_LEASES_COMMAND", start);
+        }
         // A suite that starts programs of its own needs the same.
         command.env(
             "COMPAT_CLASS_PATH",

@@ -25,6 +25,7 @@ pub(super) enum Kind {
     /// A script in `python`, in a virtual environment with its requirements.
     Python { script: &'static str },
     /// A Maven project, and settings of its build: two versions of one client are one project.
+    /// One that has a `requirements.txt` too finds a server for its leases there.
     Maven {
         directory: &'static str,
         settings: &'static [&'static str],
