@@ -8,8 +8,10 @@
 //! - [`recovery`]: what must hold of a store whose files were damaged.
 //! - [`index`], [`buffer`]: the same for an index file and a buffer's cursor.
 //! - [`model`]: a store that is used, and crashes, beside a model of it.
+//! - [`bodies`]: bodies of the Kinesis API.
 //! - [`dump`]: the files that an input makes, for `millstream inspect`.
 
+pub mod bodies;
 pub mod buffer;
 pub mod damage;
 pub mod dump;

@@ -14,6 +14,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use crate::{
     catalog::{self, Catalog},
     config::Config,
+    credentials::Clients,
     descriptors,
     error::ServerError,
     kinesis,
@@ -42,6 +43,7 @@ pub struct Server {
     address: SocketAddr,
     kinesis: Option<SocketAddr>,
     tls: Option<Arc<Tls>>,
+    asks: bool,
     data: PathBuf,
 }
 
@@ -66,30 +68,43 @@ impl Server {
         };
         let opening = config.clone();
         let opened = tokio::task::spawn_blocking(move || {
+            let clients = opening
+                .credentials
+                .as_deref()
+                .map(Clients::load)
+                .transpose()?;
             let service = open(&opening)?;
             let tls = Tls::open(&opening.tls, &opening.data)?;
             let kinesis = opening.kinesis.address();
             let kinesis = kinesis.map(|_| kinesis::Opened::of(&opening)).transpose()?;
-            Ok((service, tls, kinesis))
+            Ok((service, tls, clients, kinesis))
         });
         let stopped = |_| ServerError::Stopped { part: "opening" };
         let opened: Result<_, ServerError> = opened.await.map_err(stopped)?;
-        let (service, tls, for_kinesis) = opened?;
+        let (service, tls, clients, for_kinesis) = opened?;
         let (service, tls) = (Arc::new(service), tls.map(Arc::new));
+        let clients = clients.map(Arc::new);
         service.resume();
         let (trigger, shutdown) = shutdown::channel();
         if let Some(tls) = &tls {
             tokio::spawn(Arc::clone(tls).follow_files(shutdown.clone()));
         }
         let grace = config.shutdown_grace;
-        let context = protocol::Context::new(&config, Arc::clone(&service), shutdown.clone());
+        let context = protocol::Context::new(
+            &config,
+            Arc::clone(&service),
+            tls.clone(),
+            clients.clone(),
+            shutdown.clone(),
+        );
         let mut listening = vec![tokio::spawn(
             Listener::new(listener, Arc::new(context)).run(grace),
         )];
         let mut kinesis_address = None;
         if let (Some((listener, address)), Some(opened)) = (kinesis, for_kinesis) {
             let (service, tls) = (Arc::clone(&service), tls.clone());
-            let front = kinesis::Front::new(&config, service, tls, shutdown.clone(), opened);
+            let front =
+                kinesis::Front::new(&config, service, tls, clients, shutdown.clone(), opened);
             let listener = Listener::new(listener, Arc::new(front));
             listening.push(tokio::spawn(listener.run(grace)));
             kinesis_address = Some(address);
@@ -103,6 +118,7 @@ impl Server {
             address,
             kinesis: kinesis_address,
             tls,
+            asks: entrance.credentials,
         };
         let kinesis = server.kinesis.map(|address| address.to_string());
         tracing::info!(
@@ -131,6 +147,12 @@ impl Server {
     pub fn certificate(&self) -> Option<(String, &Path)> {
         let tls = self.tls.as_ref()?;
         Some((tls.fingerprint(), tls.cert_file()))
+    }
+
+    /// Whether clients have to show that they have a secret.
+    #[must_use]
+    pub fn asks_for_credentials(&self) -> bool {
+        self.asks
     }
 
     /// How the disk is written.

@@ -137,7 +137,7 @@ fn a_version_that_the_server_does_not_speak() {
     let server = TestServer::start();
     let mut peer = server.connect_silently();
     let hello = Request::Hello(Hello {
-        min_version: 2,
+        min_version: 3,
         max_version: 9,
         frame_limit: 1 << 20,
         client: "future",
@@ -145,7 +145,7 @@ fn a_version_that_the_server_does_not_speak() {
     peer.send(&hello, &[]);
     let error = refused(&server, &mut peer);
     assert_eq!(error.code, ErrorCode::UnsupportedVersion);
-    assert_eq!(error.detail, 1);
+    assert_eq!(error.detail, 2);
 }
 
 #[test]

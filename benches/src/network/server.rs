@@ -86,7 +86,7 @@ impl MeasuredServer {
         let log = directory.join("server.log");
         let log_file = File::create(&log).map_err(BenchError::io("make", &log))?;
         let child = Command::new(program)
-            .args(["serve", "--listen", &address, "--data"])
+            .args(["serve", "--listen", &address, "--kinesis", "off", "--data"])
             .arg(directory.join("data"))
             .arg("--config")
             .arg(&config)

@@ -22,6 +22,8 @@ fn an_unknown_key_is_named() {
         "[store]\nlisen = 1",
         "[streams]\nlisen = 1",
         "[limits]\nlisen = 1",
+        "[kinesis]\nlisen = 1",
+        "[tls]\nlisen = 1",
     ] {
         let error = refused(text);
         assert!(error.contains("lisen"), "{error}");
@@ -82,6 +84,31 @@ fn values_that_cannot_be_name_their_key() {
             "[store]\nmemory_budget = \"99999999999999999 GiB\"",
         ),
         ("memory_budget", "[store]\nmemory_budget = -1"),
+        ("kinesis.region", "[kinesis]\nregion = \"US East\""),
+        ("kinesis.account_id", "[kinesis]\naccount_id = \"123\""),
+        ("kinesis.limits", "[kinesis]\nlimits = \"\""),
+        (
+            "kinesis.cors_origins",
+            "[kinesis]\ncors_origins = [\"example.com\"]",
+        ),
+        ("kinesis.clock_skew", "[kinesis]\nclock_skew = \"25 h\""),
+        ("kinesis.body_bytes", "[kinesis]\nbody_bytes = \"1 MiB\""),
+        (
+            "kinesis.bytes_in_flight",
+            "[kinesis]\nbytes_in_flight = \"32 MiB\"",
+        ),
+        ("kinesis.idle_timeout", "[kinesis]\nidle_timeout = \"0\""),
+        ("tls.key", "[tls]\ncert = \"c.pem\""),
+        ("tls.cert", "[tls]\nkey = \"k.pem\""),
+        (
+            "tls.self_signed",
+            "[tls]\ncert = \"c.pem\"\nkey = \"k.pem\"\nself_signed = true",
+        ),
+        ("tls.names", "[tls]\nnames = [\"a.example.com\"]"),
+        (
+            "tls.names",
+            "[tls]\nself_signed = true\nnames = [\"no name\"]",
+        ),
     ] {
         let error = refused(text);
         assert!(error.contains(key), "{text}: {error}");
@@ -111,7 +138,7 @@ fn every_key_is_documented() {
 
 /// The keys that the parser knows, as its error lists them.
 fn keys() -> Vec<(&'static str, Vec<String>)> {
-    ["", "store.", "streams.", "limits."]
+    ["", "store.", "streams.", "limits.", "kinesis.", "tls."]
         .map(|section| {
             let error = refused(&format!("{section}no_such_key = 1"));
             let list = error.split_once("expected one of").unwrap().1;

@@ -10,7 +10,9 @@ use super::{
     connection::Way,
     cors,
     fault::{Fault, FaultKind},
-    op, request,
+    metrics_front, op, request,
+    sigv4::Moment,
+    sts,
     target::{Dialect, Target},
 };
 
@@ -47,7 +49,7 @@ async fn answer(
     body: Incoming,
     way: Way,
     dialect: Dialect,
-    _id: &RequestId,
+    id: &RequestId,
 ) -> Result<Response, Fault> {
     if way == Way::Exposed {
         let message =
@@ -55,19 +57,37 @@ async fn answer(
         return Err(Fault::new(FaultKind::AccessDeniedException, message));
     }
     let target = Target::of(head, dialect)?;
+    let claim = match &front.verifier {
+        Some(verifier) => Some((verifier, verifier.admit(head, Moment::now())?)),
+        None => None,
+    };
     let received = request::receive(front, &head.headers, body).await?;
     let body = received.inflated(front.settings.body_bytes).await?;
     let target = match target {
         Some(target) => target,
         None => Target::of_form(head, &body)?,
     };
-    let caller = Caller::default();
+    let caller = match claim {
+        // What is signed are the bytes that were sent.
+        Some((verifier, claim)) => {
+            verifier.verify(claim, head, &received.bytes, target.service())?
+        }
+        None => Caller::default(),
+    };
     match target {
         Target::Kinesis(operation, encoding) => {
             let answer = op::answer(front, operation, encoding, body, &caller).await?;
             Ok(answer::done(encoding, answer))
         }
-        _ => Ok(answer::told(dialect, StatusCode::OK, Default::default())),
+        Target::PutMetricData => {
+            front.metrics.put(dialect, &body)?;
+            let taken = metrics_front::taken(dialect, id);
+            Ok(answer::told(dialect, StatusCode::OK, taken))
+        }
+        Target::GetCallerIdentity => {
+            let identity = sts::get_caller_identity(front, &caller, id);
+            Ok(answer::told(dialect, StatusCode::OK, identity))
+        }
     }
 }
 

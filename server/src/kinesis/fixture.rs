@@ -132,7 +132,7 @@ impl Stand {
         let (trigger, shutdown) = shutdown::channel();
         let opened = Opened::of(&config).unwrap();
         Stand {
-            front: Front::new(&config, service, None, shutdown, opened),
+            front: Front::new(&config, service, None, None, shutdown, opened),
             clock,
             trigger,
             data,

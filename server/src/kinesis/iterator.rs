@@ -9,6 +9,7 @@
 //! iterator but who has the key, so what is in one needs no check beyond its age.
 
 use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
+use millstream_engine::{Position, SequenceNumber};
 
 /// How long an iterator may be used.
 pub(crate) const LIFETIME_MS: u64 = 300_000;
@@ -31,6 +32,17 @@ pub(crate) enum Place {
     At(u64),
     /// At the first record of this time (milliseconds since 1970) or later.
     Time(u64),
+}
+
+impl Place {
+    /// The same, as the engine takes it.
+    pub(crate) fn position(self) -> Position {
+        match self {
+            Place::Oldest => Position::Oldest,
+            Place::At(index) => Position::At(SequenceNumber(index)),
+            Place::Time(ms) => Position::AtTime(ms),
+        }
+    }
 }
 
 /// What an iterator holds.

@@ -9,6 +9,7 @@
 //! - [`fault`]: what an answer tells of an error.
 //! - [`name`]: names and ARNs; [`refusal`]: errors of the service; [`description`]: streams, shards
 //!   and consumers in answers; [`tag`]; [`token`]: places of pages.
+//! - [`metrics_front`] and [`sts`]: what its clients need of CloudWatch and STS.
 //! - [`cors`]: what lets scripts of web pages in.
 //! - [`sequence`], [`shard_id`]: numbers of records, names of shards.
 //! - [`start`], [`iterator`]: places of readers; [`secret`]: what their texts are sealed with.
@@ -17,6 +18,7 @@
 //! - [`event_stream`]: the frames in which a subscription is answered.
 
 mod answer;
+mod bench;
 pub(crate) mod body;
 mod connection;
 mod cors;
@@ -27,6 +29,7 @@ mod exchange;
 pub(crate) mod fault;
 mod iterator;
 mod line;
+mod metrics_front;
 pub(crate) mod model;
 mod name;
 mod op;
@@ -37,8 +40,9 @@ mod request;
 pub(crate) mod secret;
 mod sequence;
 mod shard_id;
-mod standin;
+mod sigv4;
 mod start;
+mod sts;
 mod tag;
 mod target;
 mod token;
@@ -46,6 +50,7 @@ mod writer;
 
 use std::{net::SocketAddr, sync::Arc};
 
+pub(crate) use bench::Bench;
 use iterator::Iterators;
 use secret::Secret;
 use token::Tokens;
@@ -54,12 +59,15 @@ use tokio::{net::TcpStream, sync::Semaphore};
 use crate::{
     capacity::{Capacity, CapacityProfile},
     config::{Config, ConfigError, KinesisConfig, LimitsConfig},
+    credentials::Clients,
     error::ServerError,
-    listener,
+    fanout, listener,
     service::Service,
     shutdown::Shutdown,
     tls::Tls,
 };
+use metrics_front::Counters;
+use sigv4::Verifier;
 
 /// What all requests share.
 pub(crate) struct Front {
@@ -74,11 +82,17 @@ pub(crate) struct Front {
     pub iterators: Iterators,
     /// Of pages.
     pub tokens: Tokens,
+    /// Who subscribes to what.
+    pub fan_out: Arc<fanout::Registry>,
+    /// What client libraries tell of themselves.
+    pub metrics: Counters,
     settings: KinesisConfig,
     limits: LimitsConfig,
     /// Whether the line may be open on addresses other than loopback.
     insecure: bool,
     tls: Option<Arc<Tls>>,
+    /// Knows the clients that may come in; `None` where anybody may.
+    verifier: Option<Verifier>,
     /// Bounds bytes of requests that are being received and carried out.
     memory: Arc<Semaphore>,
 }
@@ -128,22 +142,27 @@ impl Front {
         config: &Config,
         service: Arc<Service>,
         tls: Option<Arc<Tls>>,
+        clients: Option<Arc<Clients>>,
         shutdown: Shutdown,
         opened: Opened,
     ) -> Front {
         let settings = config.kinesis.clone();
         let clock = Arc::clone(service.clock());
+        let skew = i64::try_from(settings.clock_skew.as_secs()).unwrap_or(i64::MAX);
         Front {
             capacity: Capacity::new(opened.profile, clock),
             iterators: Iterators::new(&opened.secret),
             tokens: Tokens::new(&opened.secret),
+            fan_out: Arc::default(),
             service,
             region: settings.region.clone(),
             account: settings.account_id.clone(),
             shutdown,
+            metrics: Counters::default(),
             limits: config.limits.clone(),
             insecure: config.insecure,
             tls,
+            verifier: clients.map(|clients| Verifier::new(clients, &settings.region, skew)),
             memory: Arc::new(Semaphore::new(settings.bytes_in_flight)),
             settings,
         }

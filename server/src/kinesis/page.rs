@@ -97,6 +97,19 @@ pub(crate) async fn write_page(
     Ok(page)
 }
 
+/// Writes an array without records, and says where `reading` stands.
+pub(crate) fn write_nothing(service: &Service, reading: &Reading, writer: &mut Writer) -> Page {
+    let array = writer.array();
+    writer.end_array(array, 0);
+    Page {
+        records: 0,
+        bytes: 0,
+        next: reading.position(),
+        behind_ms: service.behind_ms(reading, None),
+        is_last: false,
+    }
+}
+
 /// Writes the shards that follow one, as they are in the table.
 pub(crate) fn write_children(stream: &Stream, shard: u32, writer: &mut Writer) {
     let array = writer.array();

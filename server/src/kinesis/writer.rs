@@ -63,6 +63,14 @@ impl Writer {
         }
     }
 
+    /// A structure without members.
+    pub(crate) fn empty(form: Form) -> Vec<u8> {
+        let mut writer = Writer::new(form, Vec::new());
+        let map = writer.map();
+        writer.end_map(map, 0);
+        writer.finish()
+    }
+
     /// Makes room for about so many bytes more.
     pub(crate) fn reserve(&mut self, bytes: usize) {
         self.out.reserve(bytes);

@@ -3,18 +3,28 @@
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use millstream_wire::{
-    ErrorAnswer, ErrorCode, FrameHeader, Hello, MIN_FRAME_LIMIT, Request, Response, VERSION,
-    choose_version,
+    CHALLENGE_VERSION, Challenge, ErrorAnswer, ErrorCode, FrameHeader, Hello, LOWEST_VERSION,
+    MIN_FRAME_LIMIT, NONCE_BYTES, Request, Response, VERSION, choose_version,
+    credentials::MAX_ACCESS_KEY_BYTES,
 };
-use tokio::{net::TcpStream, sync::Semaphore, task::JoinSet};
+use tokio::{
+    net::TcpStream,
+    sync::Semaphore,
+    task::JoinSet,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     Context,
     follow::Following,
     incoming::{Incoming, ReceiveError},
     outgoing::{Answers, Gone, Outgoing},
+    socket,
 };
-use crate::shutdown::{self, Shutdown};
+use crate::{
+    credentials::Clients,
+    shutdown::{self, Shutdown},
+};
 
 /// What the server calls itself.
 const SERVER_NAME: &str = concat!("millstream/", env!("CARGO_PKG_VERSION"));
@@ -26,6 +36,8 @@ pub(super) struct Connection {
     pub context: Arc<Context>,
     pub incoming: Incoming,
     pub answers: Answers,
+    /// In the clear, from elsewhere, where there is TLS: nothing is carried out.
+    pub exposed: bool,
     /// Longest frame in either direction, as agreed on.
     pub frame_limit: u32,
     /// Requests that may yet be taken.
@@ -72,8 +84,20 @@ impl From<Gone> for End {
 
 /// Serves a connection from its first byte to its last.
 pub(super) async fn serve(context: Arc<Context>, socket: TcpStream, peer: SocketAddr) {
-    let (read, write) = socket.into_split();
-    let (outgoing, answers) = Outgoing::new(write, Arc::clone(&context));
+    let began = Instant::now();
+    let opening = socket::open(&context, socket, peer);
+    let halves = match timeout_at(began + context.limits.handshake_timeout, opening).await {
+        Ok(Ok(halves)) => halves,
+        Ok(Err(error)) => {
+            tracing::debug!(%peer, %error, "a connection did not begin");
+            return;
+        }
+        Err(_) => {
+            tracing::debug!(%peer, "a connection did not begin in time");
+            return;
+        }
+    };
+    let (outgoing, answers) = Outgoing::new(halves.sending, Arc::clone(&context));
     // In a set, so that it ends with this task even where this task is cut off.
     let mut sending = JoinSet::new();
     sending.spawn(outgoing.run());
@@ -81,7 +105,8 @@ pub(super) async fn serve(context: Arc<Context>, socket: TcpStream, peer: Socket
     let limits = &context.limits;
     let output = u32::try_from(limits.output_bytes).unwrap_or(u32::MAX);
     let mut connection = Connection {
-        incoming: Incoming::new(read, limits.receive_timeout),
+        incoming: Incoming::new(halves.receiving, limits.receive_timeout),
+        exposed: halves.exposed,
         frame_limit: context.frame_limit,
         window: Arc::new(Semaphore::new(limits.requests_in_flight as usize)),
         output: Arc::new(Semaphore::new(output as usize)),
@@ -185,7 +210,7 @@ impl Connection {
         } = hello;
         let Some(version) = choose_version(min_version, max_version) else {
             let message = format!(
-                "the client speaks versions {min_version} to {max_version}, the server version {VERSION}"
+                "the client speaks versions {min_version} to {max_version}, the server versions {LOWEST_VERSION} to {VERSION}"
             );
             let error = ErrorAnswer::new(ErrorCode::UnsupportedVersion, message);
             let error = error.with_detail(VERSION.into());
@@ -202,6 +227,18 @@ impl Connection {
                 "a Hello has no payload".to_owned(),
             ));
         }
+        if self.exposed {
+            let message = "this address takes TLS only; give the client the server's certificate as authority (--tls-ca)";
+            return Err(refused(ErrorCode::NotAuthenticated, message.to_owned()));
+        }
+        let client = client.to_owned();
+        let correlation = match self.context.clients.clone() {
+            None => header.correlation,
+            Some(clients) => {
+                self.ask(&clients, header.correlation, version, meta)
+                    .await?
+            }
+        };
         self.frame_limit = self.context.frame_limit.min(frame_limit);
         tracing::debug!(%peer, client, version, frame_limit = self.frame_limit, "connected");
         let response = Response::HelloOk {
@@ -210,6 +247,58 @@ impl Connection {
             window: self.context.limits.requests_in_flight,
             server: SERVER_NAME.to_owned(),
         };
-        Ok(self.answers.send(header.correlation, &response).await?)
+        Ok(self.answers.send(correlation, &response).await?)
+    }
+
+    /// Asks the client who it is; the correlation under which it answered.
+    async fn ask(
+        &mut self,
+        clients: &Clients,
+        correlation: u64,
+        version: u16,
+        meta: &mut Vec<u8>,
+    ) -> Result<u64, End> {
+        let refused = |correlation, message: String| {
+            let error = ErrorAnswer::new(ErrorCode::NotAuthenticated, message);
+            End::Refused(correlation, error)
+        };
+        if version < CHALLENGE_VERSION {
+            let message = format!(
+                "this server asks its clients who they are, which they can answer from version {CHALLENGE_VERSION} of the protocol on: use a newer client"
+            );
+            return Err(refused(correlation, message));
+        }
+        let mut nonce = [0; NONCE_BYTES];
+        if aws_lc_rs::rand::fill(&mut nonce).is_err() {
+            let message = "the system gives no random numbers".to_owned();
+            let error = ErrorAnswer::new(ErrorCode::Internal, message);
+            return Err(End::Refused(correlation, error));
+        }
+        let challenge = Challenge { version, nonce };
+        let question = Response::Challenge(challenge);
+        self.answers.send(correlation, &question).await?;
+        let header = self.frame(meta).await?;
+        let correlation = header.correlation;
+        let answer = match Request::decode(header.opcode, meta) {
+            Ok(Request::Authenticate(answer)) if header.payload_len == 0 => answer,
+            Ok(_) => {
+                let message = "this server asks its clients who they are: answer the challenge, with an access key that it knows and its secret";
+                return Err(refused(correlation, message.to_owned()));
+            }
+            Err(error) => return Err(End::Refused(correlation, error.into())),
+        };
+        let client = clients.get(answer.access_key);
+        if client.is_none_or(|client| !challenge.is_answered_by(&answer, &client.secret_key)) {
+            let shown: String = answer
+                .access_key
+                .chars()
+                .take(MAX_ACCESS_KEY_BYTES)
+                .collect();
+            let message = format!(
+                "the access key {shown:?} is none that this server knows, or its secret is another"
+            );
+            return Err(refused(correlation, message));
+        }
+        Ok(correlation)
     }
 }

@@ -37,7 +37,7 @@ impl Connection {
                 return Ok(());
             }
             Request::Unfollow => return self.unfollow(header).await,
-            Request::Hello(_) => {
+            Request::Hello(_) | Request::Authenticate(_) => {
                 let error = ErrorAnswer::new(ErrorCode::BadRequest, "a second Hello");
                 return self.refuse(header, error).await;
             }

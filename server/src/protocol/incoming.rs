@@ -7,9 +7,10 @@ use millstream_wire::{FRAME_HEADER_LEN, FrameError, FrameHead, FrameHeader};
 use thiserror::Error;
 use tokio::{
     io::AsyncReadExt,
-    net::tcp::OwnedReadHalf,
     time::{Instant, timeout_at},
 };
+
+use super::socket::Receiving;
 
 /// Size of the buffer of a connection that was never busy.
 const SMALL_BUFFER: usize = 8 << 10;
@@ -32,7 +33,7 @@ pub(super) enum ReceiveError {
 }
 
 pub(super) struct Incoming {
-    socket: OwnedReadHalf,
+    socket: Receiving,
     buffer: Vec<u8>,
     /// What was received and not taken is `buffer[start..end]`.
     start: usize,
@@ -42,7 +43,7 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
-    pub(super) fn new(socket: OwnedReadHalf, timeout: Duration) -> Incoming {
+    pub(super) fn new(socket: Receiving, timeout: Duration) -> Incoming {
         Incoming {
             socket,
             buffer: vec![0; SMALL_BUFFER],

@@ -14,6 +14,7 @@ mod incoming;
 mod outgoing;
 mod payload;
 mod put;
+mod socket;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -25,9 +26,11 @@ use tokio::{
 
 use crate::{
     config::{Config, LimitsConfig},
+    credentials::Clients,
     listener::Front,
     service::Service,
     shutdown::Shutdown,
+    tls::Tls,
 };
 
 /// What all connections share.
@@ -43,13 +46,25 @@ pub(crate) struct Context {
     /// Bounds memory of the store that is kept for sending.
     keeping: Arc<Semaphore>,
     pub shutdown: Shutdown,
+    /// The certificate of the server, if it has one.
+    tls: Option<Arc<Tls>>,
+    /// The clients that may come in; `None` where anybody may.
+    clients: Option<Arc<Clients>>,
+    /// Whether the line may be open on addresses other than loopback.
+    insecure: bool,
 }
 
 /// This part of the store's memory may be kept for clients that have not read it yet.
 const KEPT_SHARE: usize = 8;
 
 impl Context {
-    pub(crate) fn new(config: &Config, service: Arc<Service>, shutdown: Shutdown) -> Context {
+    pub(crate) fn new(
+        config: &Config,
+        service: Arc<Service>,
+        tls: Option<Arc<Tls>>,
+        clients: Option<Arc<Clients>>,
+        shutdown: Shutdown,
+    ) -> Context {
         let bytes = u32::try_from(config.bytes_in_flight()).unwrap_or(u32::MAX);
         Context {
             service,
@@ -59,6 +74,9 @@ impl Context {
             receiving_bytes: bytes,
             keeping: Arc::new(Semaphore::new(config.store.memory_budget / KEPT_SHARE)),
             shutdown,
+            tls,
+            clients,
+            insecure: config.insecure,
         }
     }
 

@@ -17,12 +17,11 @@ use std::{
 use millstream_wire::{ErrorAnswer, ErrorCode, Response};
 use tokio::{
     io::AsyncWriteExt,
-    net::tcp::OwnedWriteHalf,
     sync::{OwnedSemaphorePermit, mpsc},
     time::timeout,
 };
 
-use super::{Context, answer, payload::Payload};
+use super::{Context, answer, payload::Payload, socket::Sending};
 use crate::service::{PendingBatches, PendingPut};
 
 /// Answers that wait to be sent.
@@ -95,7 +94,7 @@ pub(super) fn encode(response: &Response, correlation: u64, payload: usize, out:
 }
 
 pub(super) struct Outgoing {
-    socket: OwnedWriteHalf,
+    socket: Sending,
     queue: mpsc::Receiver<Out>,
     /// Puts in the order of arrival; they are answered in it.
     puts: VecDeque<(u64, Pending, Slot)>,
@@ -112,7 +111,7 @@ enum Step {
 }
 
 impl Outgoing {
-    pub(super) fn new(socket: OwnedWriteHalf, context: Arc<Context>) -> (Outgoing, Answers) {
+    pub(super) fn new(socket: Sending, context: Arc<Context>) -> (Outgoing, Answers) {
         let (sender, queue) = mpsc::channel(QUEUE);
         let outgoing = Outgoing {
             socket,
@@ -217,7 +216,7 @@ impl Outgoing {
 
 /// Writes all slices; the client must take something within `limit`, again and again.
 async fn write_all(
-    socket: &mut OwnedWriteHalf,
+    socket: &mut Sending,
     mut slices: &mut [IoSlice<'_>],
     limit: Duration,
 ) -> io::Result<()> {
@@ -229,5 +228,9 @@ async fn write_all(
             Err(_) => return Err(io::ErrorKind::TimedOut.into()),
         }
     }
-    Ok(())
+    // TLS keeps what the socket did not take at once.
+    match timeout(limit, socket.flush()).await {
+        Ok(flushed) => flushed,
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
 }

@@ -171,6 +171,11 @@ impl Service {
         stream.filter(|stream| stream.row.id == id)
     }
 
+    /// Sees when any stream is made, changed or removed.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
     /// The stream as it is once its open shards are others than `stream` has: some of those take
     /// no more.
     ///

@@ -209,6 +209,8 @@ error_codes! {
     /// Nothing of the shard is left to be opened: its files are missing, or none of them can be
     /// read. The other shards of the stream are served.
     ShardLost = 28, Refused, Never;
+    /// The client did not show that it may come in; the connection is closed.
+    NotAuthenticated = 29, Refused, Never;
 }
 
 impl fmt::Display for ErrorCode {

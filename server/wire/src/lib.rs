@@ -9,11 +9,15 @@
 //! - [`frame`]: the frame header, and the head of a frame out of a receive buffer.
 //! - [`opcode`]: the verbs.
 //! - [`request`] and [`response`]: their fields.
+//! - [`challenge`]: how a client shows that it has a secret.
+//! - [`credentials`]: access keys and secrets, as files tell them.
 //! - [`error`]: the codes that a server answers with, and what they mean for a retry.
 //! - [`version`]: versions and the limits that the handshake settles.
 
 #![forbid(unsafe_code)]
 
+pub mod challenge;
+pub mod credentials;
 pub mod error;
 pub mod frame;
 mod meta;
@@ -24,6 +28,8 @@ pub mod response;
 pub mod stream;
 pub mod version;
 
+pub use challenge::{Authenticate, Challenge, NONCE_BYTES, PROOF_BYTES};
+pub use credentials::Credentials;
 pub use error::{CodecError, ErrorAnswer, ErrorCode, Outcome, Retry};
 pub use frame::{FRAME_HEADER_LEN, FrameError, FrameHead, FrameHeader};
 pub use opcode::Opcode;

@@ -77,7 +77,10 @@ impl<'a> MetaReader<'a> {
         MetaReader { rest: meta }
     }
 
-    fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], CodecError> {
+    pub(crate) fn array<const N: usize>(
+        &mut self,
+        what: &'static str,
+    ) -> Result<[u8; N], CodecError> {
         let Some((first, rest)) = self.rest.split_first_chunk::<N>() else {
             return Err(CodecError::Short { what });
         };

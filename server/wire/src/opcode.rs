@@ -38,11 +38,13 @@ pub enum Opcode {
     DeleteStream = 13,
     /// Change the retention of a stream.
     SetRetention = 14,
+    /// Who the client is, after a challenge.
+    Authenticate = 15,
 }
 
 impl Opcode {
     /// Every verb, in the order of their numbers.
-    pub const ALL: [Opcode; 14] = [
+    pub const ALL: [Opcode; 15] = [
         Opcode::Hello,
         Opcode::Ping,
         Opcode::Put,
@@ -57,6 +59,7 @@ impl Opcode {
         Opcode::DescribeStream,
         Opcode::DeleteStream,
         Opcode::SetRetention,
+        Opcode::Authenticate,
     ];
 
     /// The verb of a request's opcode.

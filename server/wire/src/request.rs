@@ -1,7 +1,7 @@
 //! What a client asks, as the meta of a frame.
 
 use crate::{
-    CodecError, MAGIC, MAX_PUT_BATCHES, Opcode, Position, StreamDurability, frame,
+    Authenticate, CodecError, MAGIC, MAX_PUT_BATCHES, Opcode, Position, StreamDurability, frame,
     meta::{MetaReader, MetaWriter},
 };
 
@@ -131,6 +131,8 @@ pub enum Request<'a> {
         /// Hours that records are kept.
         hours: u32,
     },
+    /// The answer to a [`Challenge`](crate::Challenge), itself answered like the Hello before it.
+    Authenticate(Authenticate<'a>),
 }
 
 impl<'a> Request<'a> {
@@ -152,6 +154,7 @@ impl<'a> Request<'a> {
             Request::DescribeStream { .. } => Opcode::DescribeStream,
             Request::DeleteStream { .. } => Opcode::DeleteStream,
             Request::SetRetention { .. } => Opcode::SetRetention,
+            Request::Authenticate(_) => Opcode::Authenticate,
         }
     }
 
@@ -239,6 +242,11 @@ impl<'a> Request<'a> {
                 out.string(STREAM, stream)?;
                 out.u32(*hours);
             }
+            Request::Authenticate(answer) => {
+                out.string(ACCESS_KEY, answer.access_key)?;
+                out.bytes(&answer.nonce);
+                out.bytes(&answer.proof);
+            }
         }
         Ok(())
     }
@@ -322,11 +330,17 @@ impl<'a> Request<'a> {
                 stream: meta.string(STREAM)?,
                 hours: meta.u32("retention")?,
             },
+            Opcode::Authenticate => Request::Authenticate(Authenticate {
+                access_key: meta.string(ACCESS_KEY)?,
+                nonce: meta.array("client's nonce")?,
+                proof: meta.array("proof")?,
+            }),
         })
     }
 }
 
 const STREAM: &str = "stream name";
+const ACCESS_KEY: &str = "access key";
 
 fn decode_entries(meta: &mut MetaReader<'_>) -> Result<Vec<BatchEntry>, CodecError> {
     let count = meta.count("batches", 12, MAX_PUT_BATCHES)?;

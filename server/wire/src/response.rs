@@ -1,9 +1,9 @@
 //! What a server answers, as the meta of a frame.
 
 use crate::{
-    CodecError, ErrorAnswer, ErrorCode, MAX_MESSAGE_BYTES, MAX_META_BYTES, MAX_PUT_BATCHES,
-    MAX_PUT_RECORDS, MAX_SHARDS_PER_PAGE, MAX_STREAMS_PER_PAGE, Opcode, ShardEntry, ShardMap,
-    StreamDescription, StreamSummary, frame,
+    Challenge, CodecError, ErrorAnswer, ErrorCode, MAX_MESSAGE_BYTES, MAX_META_BYTES,
+    MAX_PUT_BATCHES, MAX_PUT_RECORDS, MAX_SHARDS_PER_PAGE, MAX_STREAMS_PER_PAGE, Opcode,
+    ShardEntry, ShardMap, StreamDescription, StreamSummary, frame,
     meta::{MetaReader, MetaWriter},
     opcode,
 };
@@ -270,6 +270,8 @@ pub enum Response {
         /// Name and version of the server.
         server: String,
     },
+    /// To a Hello, where the client has to show who it is before the handshake is done.
+    Challenge(Challenge),
     /// To a Ping.
     Pong,
     /// To a Put.
@@ -315,6 +317,7 @@ impl Response {
     pub fn opcode(&self) -> u8 {
         match self {
             Response::HelloOk { .. } => Opcode::Hello.answer(),
+            Response::Challenge(_) => Opcode::Authenticate.answer(),
             Response::Pong => Opcode::Ping.answer(),
             Response::Put(_) => Opcode::Put.answer(),
             Response::Batches(_) => Opcode::PutBatches.answer(),
@@ -359,6 +362,10 @@ impl Response {
                 out.u32(*frame_limit);
                 out.u32(*window);
                 out.string("server name", server)?;
+            }
+            Response::Challenge(challenge) => {
+                out.u16(challenge.version);
+                out.bytes(&challenge.nonce);
             }
             Response::Pong | Response::Deleted | Response::RetentionSet => {}
             Response::Put(answer) => answer.encode(out)?,
@@ -406,6 +413,10 @@ impl Response {
                 window: meta.u32("window")?,
                 server: meta.string("server name")?.to_owned(),
             },
+            Opcode::Authenticate => Response::Challenge(Challenge {
+                version: meta.u16("version")?,
+                nonce: meta.array("server's nonce")?,
+            }),
             Opcode::Ping => Response::Pong,
             Opcode::Put => Response::Put(PutAnswer::decode(meta)?),
             Opcode::PutBatches => Response::Batches(BatchesAnswer::decode(meta)?),

@@ -2,8 +2,12 @@
 
 /// First bytes of the meta of a Hello.
 pub const MAGIC: [u8; 8] = *b"MSTREAM\0";
-/// Version of the protocol that this build speaks, and the only one.
-pub const VERSION: u16 = 1;
+/// Highest version of the protocol that this build speaks.
+pub const VERSION: u16 = 2;
+/// Lowest version of the protocol that this build speaks.
+pub const LOWEST_VERSION: u16 = 1;
+/// First version in which a server may ask a client who it is.
+pub const CHALLENGE_VERSION: u16 = 2;
 /// Longest frame that a side accepts unless told otherwise: a batch of the largest size, and room
 /// for its meta. Counted like the length field: without that field's own four bytes.
 pub const DEFAULT_FRAME_LIMIT: u32 = 17 << 20;
@@ -26,8 +30,9 @@ pub const MAX_STREAM_NAME_BYTES: usize = 128;
 /// Requests that a connection may have unanswered, unless the server says otherwise.
 pub const DEFAULT_WINDOW: u32 = 256;
 
-/// The version to speak with a peer that offers `min` to `max`.
+/// The version to speak with a peer that offers `min` to `max`: the highest that both know.
 #[must_use]
 pub fn choose_version(min: u16, max: u16) -> Option<u16> {
-    (min <= VERSION && VERSION <= max).then_some(VERSION)
+    let highest = max.min(VERSION);
+    (min.max(LOWEST_VERSION) <= highest).then_some(highest)
 }

@@ -1,5 +1,7 @@
 //! The command line as a whole: what is common to all commands, and which command runs.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{
@@ -52,6 +54,38 @@ pub(crate) struct Global {
     )]
     #[arg(default_value = DEFAULT_SERVER, help_heading = "Global options")]
     pub(crate) server: String,
+    /// Speak TLS, and trust this certificate, or those of this authority, in PEM; `serve` tells
+    /// where its own is
+    #[arg(long, global = true, value_name = "FILE", env = "MILLSTREAM_TLS_CA")]
+    #[arg(help_heading = "Global options")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// The name that the server's certificate is for, where the address has another
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "MILLSTREAM_TLS_SERVER_NAME"
+    )]
+    #[arg(help_heading = "Global options")]
+    pub(crate) tls_server_name: Option<String>,
+    /// Who you are, for a server that asks; else what the profile says
+    #[arg(long, global = true, value_name = "KEY", env = "AWS_ACCESS_KEY_ID")]
+    #[arg(help_heading = "Global options")]
+    pub(crate) access_key: Option<String>,
+    /// The secret of the access key. On the command line others on this machine can read it: the
+    /// variable is better
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECRET",
+        env = "AWS_SECRET_ACCESS_KEY"
+    )]
+    #[arg(help_heading = "Global options", hide_env_values = true)]
+    pub(crate) secret_key: Option<String>,
+    /// A profile of ~/.aws/credentials that says who you are [default: default]
+    #[arg(long, global = true, value_name = "NAME", env = "AWS_PROFILE")]
+    #[arg(help_heading = "Global options")]
+    pub(crate) profile: Option<String>,
     /// How results are printed: for people, or as JSON for programs
     #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
     #[arg(hide_possible_values = true, value_name = "table|json")]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use millstream_client::{Client, ClientOptions, Error, ErrorCode};
 
-use crate::{arguments::Global, failure::Failure, log};
+use crate::{arguments::Global, failure::Failure, identity, log};
 
 /// Connects to the server that the command line names.
 ///
@@ -23,6 +23,8 @@ pub(crate) async fn connect_for(global: &Global, retry_for: Duration) -> Result<
     let options = ClientOptions {
         retry_for,
         name: concat!("millstream/", env!("CARGO_PKG_VERSION")).to_owned(),
+        tls: identity::tls(global)?,
+        credentials: identity::credentials(global)?,
         ..ClientOptions::default()
     };
     Client::connect_with(&global.server, options)
@@ -36,7 +38,13 @@ pub(crate) fn advice(error: &Error) -> Option<&'static str> {
         Error::Io { .. } | Error::Timeout { .. } => Some(
             "is the server running? `millstream serve` starts one; --server or MILLSTREAM_SERVER names another",
         ),
+        Error::NoCredentials { .. } => Some(
+            "--access-key and --secret-key, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile of ~/.aws/credentials (--profile) say who you are",
+        ),
         Error::Server(answer) => match answer.code {
+            ErrorCode::NotAuthenticated => Some(
+                "--access-key and --secret-key, the environment of AWS or a profile (--profile) say who you are; the server's file of credentials says who may come in",
+            ),
             ErrorCode::NoSuchStream => Some(
                 "`millstream stream list` shows the streams, `millstream stream create` makes one",
             ),

@@ -17,6 +17,7 @@ mod command;
 mod connection;
 mod failure;
 mod format;
+mod identity;
 mod input;
 mod key;
 mod log;

@@ -90,7 +90,14 @@ fn bad_requests_are_refused_and_the_server_goes_on() {
     let in_use = failed(
         1,
         command()
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--kinesis",
+                "off",
+                "--data",
+            ])
             .arg(&data)
             .output()
             .unwrap(),

@@ -17,6 +17,7 @@ fn the_first_screen_says_where_it_listens_and_what_to_try() {
     let directory = tempfile::tempdir().unwrap();
     let mut serve = command()
         .args(["serve", "--listen", "127.0.0.1:0"])
+        .args(["--kinesis", "127.0.0.1:0"])
         .current_dir(directory.path())
         .stdout(Stdio::piped())
         .spawn()

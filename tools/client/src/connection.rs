@@ -14,16 +14,23 @@ use std::{
 };
 
 use millstream_wire::{
-    DEFAULT_WINDOW, FRAME_HEADER_LEN, FrameHead, Hello, MIN_FRAME_LIMIT, Request, Response, VERSION,
+    DEFAULT_WINDOW, FRAME_HEADER_LEN, FrameHead, Hello, LOWEST_VERSION, MIN_FRAME_LIMIT,
+    NONCE_BYTES, Request, Response, VERSION,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
     time,
 };
+use tokio_rustls::TlsConnector;
 
 use crate::{ClientOptions, Error};
+
+/// The half of a socket, or of TLS on it, that receives.
+type Receiving = Box<dyn AsyncRead + Send + Unpin>;
+/// The half that sends.
+type Sending = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// Bytes to be sent after a frame's meta; shared, so that a batch can be sent again.
 #[derive(Debug, Clone, Default)]
@@ -154,18 +161,29 @@ impl Connection {
         stream
             .set_nodelay(true)
             .map_err(|e| Error::io("connecting to", address, e))?;
-        let (mut stream, server) = shake_hands(stream, address, options).await?;
-        let (frame_limit, window) = server;
+        let (mut receiving, mut sending): (Receiving, Sending) = match &options.tls {
+            None => {
+                let (receiving, sending) = stream.into_split();
+                (Box::new(receiving), Box::new(sending))
+            }
+            Some(tls) => {
+                let connector = TlsConnector::from(tls.config.clone());
+                let stream = connector.connect(tls.name_of(address)?, stream).await;
+                let stream = stream.map_err(|e| Error::io("settling TLS with", address, e))?;
+                let (receiving, sending) = tokio::io::split(stream);
+                (Box::new(receiving), Box::new(sending))
+            }
+        };
+        let settled = shake_hands(&mut receiving, &mut sending, address, options).await?;
+        let (frame_limit, window) = settled;
         let shared = Arc::new(Shared {
             address: address.clone(),
             pending: Mutex::default(),
             dead: watch::Sender::new(false),
         });
         let (outgoing, queue) = mpsc::unbounded_channel();
-        let _ = stream.flush().await;
-        let (read, write) = stream.into_split();
-        tokio::spawn(send::run(write, queue, shared.clone()));
-        tokio::spawn(receive::run(read, shared.clone(), frame_limit));
+        tokio::spawn(send::run(sending, queue, shared.clone()));
+        tokio::spawn(receive::run(receiving, shared.clone(), frame_limit));
         Ok(Connection {
             shared,
             outgoing,
@@ -276,30 +294,82 @@ impl Connection {
     }
 }
 
+/// What the handshake settled: the frame limit, and the window.
+type Settled = (u32, u32);
+
 async fn shake_hands(
-    mut stream: TcpStream,
+    receiving: &mut Receiving,
+    sending: &mut Sending,
     address: &Arc<str>,
     options: &ClientOptions,
-) -> Result<(TcpStream, (u32, u32)), Error> {
+) -> Result<Settled, Error> {
     let hello = Request::Hello(Hello {
-        min_version: VERSION,
+        min_version: LOWEST_VERSION,
         max_version: VERSION,
         frame_limit: options.frame_limit,
         client: &options.name,
     });
+    let limit = options.frame_limit;
+    greet(sending, &hello, address).await?;
+    let mut response = greeting(receiving, limit, address).await?;
+    if let Response::Challenge(challenge) = response {
+        let Some(credentials) = &options.credentials else {
+            let address = address.clone();
+            return Err(Error::NoCredentials { address });
+        };
+        let mut nonce = [0; NONCE_BYTES];
+        aws_lc_rs::rand::fill(&mut nonce).map_err(|_| {
+            let source = io::Error::other("the system gives no random numbers");
+            Error::io("greeting", address, source)
+        })?;
+        let answer = Request::Authenticate(challenge.answer(credentials, nonce));
+        greet(sending, &answer, address).await?;
+        response = greeting(receiving, limit, address).await?;
+    }
+    match response {
+        Response::HelloOk {
+            version: LOWEST_VERSION..=VERSION,
+            frame_limit,
+            window,
+            ..
+        } if frame_limit >= MIN_FRAME_LIMIT => {
+            let window = window.clamp(1, 64 * DEFAULT_WINDOW);
+            Ok((frame_limit.min(options.frame_limit), window))
+        }
+        Response::Error(error) => Err(Error::Server(error)),
+        other => Err(Error::Unexpected {
+            what: format!("the greeting with {other:?}"),
+        }),
+    }
+}
+
+async fn greet(
+    sending: &mut Sending,
+    request: &Request<'_>,
+    address: &Arc<str>,
+) -> Result<(), Error> {
     let mut bytes = Vec::new();
-    hello.encode(0, 0, &mut bytes)?;
-    stream
-        .write_all(&bytes)
-        .await
-        .map_err(|e| Error::io("greeting", address, e))?;
-    bytes.clear();
-    let response = loop {
-        if let Some(head) = FrameHead::parse(&bytes, options.frame_limit)? {
-            break Response::decode(head.header.opcode, head.meta)?;
+    request.encode(0, 0, &mut bytes)?;
+    let sent = match sending.write_all(&bytes).await {
+        Ok(()) => sending.flush().await,
+        failed => failed,
+    };
+    sent.map_err(|e| Error::io("greeting", address, e))
+}
+
+/// The next answer of the handshake; not a byte more is read.
+async fn greeting(
+    receiving: &mut Receiving,
+    frame_limit: u32,
+    address: &Arc<str>,
+) -> Result<Response, Error> {
+    let mut bytes = Vec::new();
+    loop {
+        if let Some(head) = FrameHead::parse(&bytes, frame_limit)? {
+            return Ok(Response::decode(head.header.opcode, head.meta)?);
         }
         let needed = FrameHead::needed(&bytes).max(FRAME_HEADER_LEN);
-        let mut part = (&mut stream).take((needed - bytes.len()) as u64);
+        let mut part = (&mut *receiving).take((needed - bytes.len()) as u64);
         let got = part
             .read_buf(&mut bytes)
             .await
@@ -310,20 +380,5 @@ async fn shake_hands(
             let source = io::Error::new(io::ErrorKind::UnexpectedEof, reason);
             return Err(Error::io("greeting", address, source));
         }
-    };
-    match response {
-        Response::HelloOk {
-            version: VERSION,
-            frame_limit,
-            window,
-            ..
-        } if frame_limit >= MIN_FRAME_LIMIT => {
-            let window = window.clamp(1, 64 * DEFAULT_WINDOW);
-            Ok((stream, (frame_limit.min(options.frame_limit), window)))
-        }
-        Response::Error(error) => Err(Error::Server(error)),
-        other => Err(Error::Unexpected {
-            what: format!("the greeting with {other:?}"),
-        }),
     }
 }

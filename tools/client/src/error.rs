@@ -62,6 +62,12 @@ pub enum Error {
         /// The limit.
         limit: u32,
     },
+    /// The server asks who the client is, which was not told.
+    #[error("{address} asks who you are: give an access key that it knows, and its secret")]
+    NoCredentials {
+        /// Who asks.
+        address: Arc<str>,
+    },
     /// The server said no.
     #[error(transparent)]
     Server(#[from] ErrorAnswer),

@@ -26,6 +26,7 @@ pub mod options;
 mod producer;
 mod random;
 mod reader;
+mod tls;
 
 pub use batch::{ReadBatch, ReadRecord};
 pub use client::Client;
@@ -33,11 +34,13 @@ pub use delivery::{Delivered, Delivery, DeliveryError};
 pub use error::Error;
 pub use follower::Follower;
 pub use millstream_format::{HashKey, HashRange, Record, RecordView};
+pub use millstream_wire::credentials;
 pub use millstream_wire::{
-    AS_CONFIGURED, ErrorAnswer, ErrorCode, Position, PutAnswer, PutResult, ShardDescription,
-    ShardEntry, ShardMap, ShardState, StreamDescription, StreamDurability, StreamStatus,
-    StreamSummary,
+    AS_CONFIGURED, Credentials, ErrorAnswer, ErrorCode, Position, PutAnswer, PutResult,
+    ShardDescription, ShardEntry, ShardMap, ShardState, StreamDescription, StreamDurability,
+    StreamStatus, StreamSummary,
 };
 pub use options::{ClientOptions, CreateStream, FollowOptions, GetOptions, ProducerOptions};
 pub use producer::{Producer, ProducerStats};
 pub use reader::{Got, Reader};
+pub use tls::Tls;

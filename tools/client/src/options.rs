@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use millstream_wire::{DEFAULT_FRAME_LIMIT, StreamDurability};
+use millstream_wire::{Credentials, DEFAULT_FRAME_LIMIT, StreamDurability};
+
+use crate::Tls;
 
 /// How a client connects.
 #[derive(Debug, Clone)]
@@ -22,6 +24,10 @@ pub struct ClientOptions {
     pub retry_for: Duration,
     /// Name that the server logs.
     pub name: String,
+    /// Whom to trust over TLS; `None` for a line in the clear.
+    pub tls: Option<Tls>,
+    /// Who the client is, for a server that asks.
+    pub credentials: Option<Credentials>,
 }
 
 impl Default for ClientOptions {
@@ -34,6 +40,8 @@ impl Default for ClientOptions {
             backoff_max: Duration::from_secs(2),
             retry_for: Duration::from_secs(10),
             name: concat!("millstream-client/", env!("CARGO_PKG_VERSION")).to_owned(),
+            tls: None,
+            credentials: None,
         }
     }
 }

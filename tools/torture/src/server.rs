@@ -75,7 +75,7 @@ impl Server {
         let mut command = Command::new(&self.setting.program);
         command
             .env_remove("RUST_LOG")
-            .args(["serve", "--listen", &self.address])
+            .args(["serve", "--listen", &self.address, "--kinesis", "off"])
             .args(["--device", &self.setting.device, "--config"])
             .arg(self.setting.work.join("server.toml"))
             .arg("--data")

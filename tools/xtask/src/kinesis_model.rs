@@ -148,7 +148,7 @@ fn pages(definition: &Definition) -> Result<Vec<(&'static str, String)>, Failure
 fn front_page() -> String {
     "//! The service model of Amazon Kinesis Data Streams: operations, errors, and the shapes of inputs and \
      outputs with what is asked of them.\n\n\
-     pub(crate) mod choice;\nmod constraint;\nmod fault_kind;\npub(crate) mod input;\nmod operation;\n\
+     pub(crate) mod choice;\npub(crate) mod constraint;\nmod fault_kind;\npub(crate) mod input;\nmod operation;\n\
      pub(crate) mod output;\nmod reading;\n#[cfg(test)]\npub(crate) mod table;\nmod validation;\n\n\
      pub(crate) use fault_kind::FaultKind;\npub(crate) use operation::Operation;\n"
         .to_owned()

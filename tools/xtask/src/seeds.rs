@@ -2,6 +2,7 @@
 //! makes such bytes in earnest. They are committed; a change of the format makes them again.
 
 mod batches;
+mod bodies;
 mod configs;
 mod cursors;
 mod frames;
@@ -24,6 +25,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     write(&corpus.join("index_load"), indexes::seeds())?;
     write(&corpus.join("buffer_cursor"), cursors::seeds())?;
     write(&corpus.join("engine_model"), lives::seeds())?;
+    write(&corpus.join("kinesis_body"), bodies::seeds())?;
     write(&corpus.join("config_parse"), configs::seeds())
 }
 

@@ -31,6 +31,9 @@ pub(crate) struct Pattern {
     pub(crate) matches: fn(&str) -> bool,
 }
 
+/// Most structures of a list that are named in a message; it is cut off long before.
+const MOST_NAMES: usize = 1024;
+
 /// Whether a text is one or more characters, each of them a byte of a class.
 pub(crate) fn only(text: &str, class: impl Fn(u8) -> bool) -> bool {
     !text.is_empty() && text.bytes().all(class)
@@ -131,7 +134,10 @@ impl Constraint {
     ) {
         let Some(items) = value else { return };
         self.length(items.len() as u64, at, name, out, || {
-            format!("[{}]", vec![T::NAME; items.len()].join(", "))
+            format!(
+                "[{}]",
+                vec![T::NAME; items.len().min(MOST_NAMES)].join(", ")
+            )
         });
     }
 

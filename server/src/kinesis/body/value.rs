@@ -22,6 +22,20 @@ pub(crate) trait Structure<'de>: Value<'de> + Default {
     fn read_member<A: MapAccess<'de>>(&mut self, name: &str, from: &mut A) -> Result<(), A::Error>;
 }
 
+/// Most items of a list or entries of a map. The model allows 10,000 at most, which is for validation
+/// to say; but an empty structure is a byte of CBOR and a hundred in memory.
+const MOST_ITEMS: usize = 16 << 10;
+
+fn has_room<E: Error>(items: usize) -> Result<(), E> {
+    if items < MOST_ITEMS {
+        Ok(())
+    } else {
+        Err(E::custom(format_args!(
+            "a list or a map has more than {MOST_ITEMS} members"
+        )))
+    }
+}
+
 /// Reads a structure.
 pub(crate) fn structure<'de, T: Structure<'de>, D: Deserializer<'de>>(
     from: D,
@@ -228,6 +242,7 @@ impl<'de, T: Value<'de>> de::Visitor<'de> for Items<T> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Vec<T>, A::Error> {
         let mut items = Vec::new();
         while let Some(item) = from.next_element_seed(Plain(PhantomData))? {
+            has_room(items.len())?;
             items.push(item);
         }
         Ok(items)
@@ -257,6 +272,7 @@ impl<'de, T: Value<'de>> de::Visitor<'de> for Entries<T> {
                     "key {key:?} is there more than once"
                 )));
             }
+            has_room(entries.len())?;
             let value = from.next_value_seed(Plain(PhantomData))?;
             entries.insert(key, value);
         }

@@ -821,3 +821,20 @@ static STREAM_ID_PATTERN: LazyLock<Option<Regex>> =
 static TABLE_BUCKET_ARN_PATTERN: LazyLock<Option<Regex>> = LazyLock::new(|| {
     expression("^(?:arn:aws[-a-z0-9]*:s3tables:[-a-z0-9]+:[0-9]{12}:bucket/[a-z0-9_-]{3,63})$")
 });
+
+/// All expressions.
+#[cfg(test)]
+pub(crate) static EXPRESSIONS: &[&LazyLock<Option<Regex>>] = &[
+    &BUCKET_ARN_PATTERN,
+    &CHANNEL_ARN_PATTERN,
+    &CLOUD_WATCH_LOG_STREAM_NAME_PATTERN,
+    &CONSUMER_ARN_PATTERN,
+    &EXPECTED_BUCKET_OWNER_PATTERN,
+    &GSR_SCHEMA_ARN_PATTERN,
+    &QUEUE_ARN_PATTERN,
+    &RESOURCE_ARN_PATTERN,
+    &ROLE_ARN_PATTERN,
+    &STREAM_ARN_PATTERN,
+    &STREAM_ID_PATTERN,
+    &TABLE_BUCKET_ARN_PATTERN,
+];

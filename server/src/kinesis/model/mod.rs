@@ -4,7 +4,7 @@
 //! and outputs with what is asked of them.
 
 pub(crate) mod choice;
-mod constraint;
+pub(crate) mod constraint;
 mod fault_kind;
 pub(crate) mod input;
 mod operation;

@@ -4,8 +4,151 @@
 
 use serde::de::{Deserializer, MapAccess};
 
-use super::input::*;
-use crate::kinesis::body::{Structure, Value, ignore, member, structure};
+use super::{Operation, input::*};
+use crate::kinesis::{
+    body::{Encoding, Structure, Value, decode, ignore, member, structure},
+    fault::Fault,
+};
+
+impl Operation {
+    /// Looks whether a body would do for the operation, without doing it.
+    ///
+    /// # Errors
+    /// As [`decode`].
+    pub(crate) fn check(self, encoding: Encoding, body: &[u8]) -> Result<(), Fault> {
+        match self {
+            Operation::AcknowledgeDeadLetterQueueRecords => {
+                decode::<AcknowledgeDeadLetterQueueRecordsInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::AcknowledgeQueueRecords => {
+                decode::<AcknowledgeQueueRecordsInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::AddTagsToStream => {
+                decode::<AddTagsToStreamInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::CreateChannel => decode::<CreateChannelInput<'_>>(encoding, body).map(drop),
+            Operation::CreateQueue => decode::<CreateQueueInput<'_>>(encoding, body).map(drop),
+            Operation::CreateStream => decode::<CreateStreamInput<'_>>(encoding, body).map(drop),
+            Operation::DecreaseStreamRetentionPeriod => {
+                decode::<DecreaseStreamRetentionPeriodInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::DeleteChannel => decode::<DeleteChannelInput<'_>>(encoding, body).map(drop),
+            Operation::DeleteQueue => decode::<DeleteQueueInput<'_>>(encoding, body).map(drop),
+            Operation::DeleteResourcePolicy => {
+                decode::<DeleteResourcePolicyInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::DeleteStream => decode::<DeleteStreamInput<'_>>(encoding, body).map(drop),
+            Operation::DeregisterStreamConsumer => {
+                decode::<DeregisterStreamConsumerInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::DescribeAccountSettings => {
+                decode::<DescribeAccountSettingsInput>(encoding, body).map(drop)
+            }
+            Operation::DescribeChannel => {
+                decode::<DescribeChannelInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::DescribeLimits => decode::<DescribeLimitsInput>(encoding, body).map(drop),
+            Operation::DescribeQueue => decode::<DescribeQueueInput<'_>>(encoding, body).map(drop),
+            Operation::DescribeStream => {
+                decode::<DescribeStreamInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::DescribeStreamConsumer => {
+                decode::<DescribeStreamConsumerInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::DescribeStreamSummary => {
+                decode::<DescribeStreamSummaryInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::DisableEnhancedMonitoring => {
+                decode::<DisableEnhancedMonitoringInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::EnableEnhancedMonitoring => {
+                decode::<EnableEnhancedMonitoringInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::GetRecords => decode::<GetRecordsInput<'_>>(encoding, body).map(drop),
+            Operation::GetResourcePolicy => {
+                decode::<GetResourcePolicyInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::GetShardIterator => {
+                decode::<GetShardIteratorInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::IncreaseStreamRetentionPeriod => {
+                decode::<IncreaseStreamRetentionPeriodInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::ListChannels => decode::<ListChannelsInput<'_>>(encoding, body).map(drop),
+            Operation::ListQueues => decode::<ListQueuesInput<'_>>(encoding, body).map(drop),
+            Operation::ListShards => decode::<ListShardsInput<'_>>(encoding, body).map(drop),
+            Operation::ListStreamConsumers => {
+                decode::<ListStreamConsumersInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::ListStreams => decode::<ListStreamsInput<'_>>(encoding, body).map(drop),
+            Operation::ListTagsForResource => {
+                decode::<ListTagsForResourceInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::ListTagsForStream => {
+                decode::<ListTagsForStreamInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::MergeShards => decode::<MergeShardsInput<'_>>(encoding, body).map(drop),
+            Operation::PutRecord => decode::<PutRecordInput<'_>>(encoding, body).map(drop),
+            Operation::PutRecords => decode::<PutRecordsInput<'_>>(encoding, body).map(drop),
+            Operation::PutResourcePolicy => {
+                decode::<PutResourcePolicyInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::ReceiveDeadLetterQueueRecords => {
+                decode::<ReceiveDeadLetterQueueRecordsInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::ReceiveQueueRecords => {
+                decode::<ReceiveQueueRecordsInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::RegisterStreamConsumer => {
+                decode::<RegisterStreamConsumerInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::RemoveTagsFromStream => {
+                decode::<RemoveTagsFromStreamInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::RestoreDeadLetterQueueRecords => {
+                decode::<RestoreDeadLetterQueueRecordsInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::SplitShard => decode::<SplitShardInput<'_>>(encoding, body).map(drop),
+            Operation::StartStreamEncryption => {
+                decode::<StartStreamEncryptionInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::StopStreamEncryption => {
+                decode::<StopStreamEncryptionInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::SubscribeToShard => {
+                decode::<SubscribeToShardInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::TagResource => decode::<TagResourceInput<'_>>(encoding, body).map(drop),
+            Operation::UntagResource => decode::<UntagResourceInput<'_>>(encoding, body).map(drop),
+            Operation::UpdateAccountSettings => {
+                decode::<UpdateAccountSettingsInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::UpdateChannel => decode::<UpdateChannelInput<'_>>(encoding, body).map(drop),
+            Operation::UpdateDeadLetterQueueRecordsVisibility => {
+                decode::<UpdateDeadLetterQueueRecordsVisibilityInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::UpdateMaxRecordSize => {
+                decode::<UpdateMaxRecordSizeInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::UpdateQueue => decode::<UpdateQueueInput<'_>>(encoding, body).map(drop),
+            Operation::UpdateQueueRecordsVisibility => {
+                decode::<UpdateQueueRecordsVisibilityInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::UpdateShardCount => {
+                decode::<UpdateShardCountInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::UpdateStreamMode => {
+                decode::<UpdateStreamModeInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::UpdateStreamRecordDistributionStrategy => {
+                decode::<UpdateStreamRecordDistributionStrategyInput<'_>>(encoding, body).map(drop)
+            }
+            Operation::UpdateStreamWarmThroughput => {
+                decode::<UpdateStreamWarmThroughputInput<'_>>(encoding, body).map(drop)
+            }
+        }
+    }
+}
 
 impl<'de> Structure<'de> for AcknowledgeDeadLetterQueueRecordsInput<'de> {
     fn read_member<A: MapAccess<'de>>(&mut self, name: &str, from: &mut A) -> Result<(), A::Error> {
@@ -384,10 +527,8 @@ impl<'de> Value<'de> for DeregisterStreamConsumerInput<'de> {
 }
 
 impl<'de> Structure<'de> for DescribeAccountSettingsInput {
-    fn read_member<A: MapAccess<'de>>(&mut self, name: &str, from: &mut A) -> Result<(), A::Error> {
-        match name {
-            _ => ignore(from),
-        }
+    fn read_member<A: MapAccess<'de>>(&mut self, _: &str, from: &mut A) -> Result<(), A::Error> {
+        ignore(from)
     }
 }
 
@@ -413,10 +554,8 @@ impl<'de> Value<'de> for DescribeChannelInput<'de> {
 }
 
 impl<'de> Structure<'de> for DescribeLimitsInput {
-    fn read_member<A: MapAccess<'de>>(&mut self, name: &str, from: &mut A) -> Result<(), A::Error> {
-        match name {
-            _ => ignore(from),
-        }
+    fn read_member<A: MapAccess<'de>>(&mut self, _: &str, from: &mut A) -> Result<(), A::Error> {
+        ignore(from)
     }
 }
 

@@ -13,7 +13,7 @@ mod describe_stream_consumer;
 mod describe_stream_summary;
 mod disable_enhanced_monitoring;
 mod enable_enhanced_monitoring;
-mod get_records;
+pub(super) mod get_records;
 mod get_resource_policy;
 mod get_shard_iterator;
 mod increase_stream_retention_period;
@@ -24,13 +24,14 @@ mod list_tags_for_resource;
 mod list_tags_for_stream;
 mod merge_shards;
 mod put_record;
-mod put_records;
+pub(super) mod put_records;
 mod put_resource_policy;
 mod register_stream_consumer;
 mod remove_tags_from_stream;
 mod split_shard;
 mod start_stream_encryption;
 mod stop_stream_encryption;
+mod subscribe_to_shard;
 mod tag_resource;
 mod untag_resource;
 mod update_account_settings;
@@ -78,6 +79,10 @@ pub(super) async fn answer(
         }
         Operation::PutRecord => {
             put_record::run(front, encoding, body::decode(encoding, body)?).await?
+        }
+        Operation::SubscribeToShard => {
+            let input = body::decode(encoding, body)?;
+            return subscribe_to_shard::run(front, encoding, input).await;
         }
         Operation::PutRecords => put_records::run(front, encoding, body).await?,
         Operation::AddTagsToStream => silent!(add_tags_to_stream),

@@ -2,9 +2,10 @@
 
 use millstream_format::{HashKey, HashRange};
 use millstream_wire::{
-    BatchEntry, BatchResult, BatchesAnswer, Chunk, CreateStream, ErrorAnswer, ErrorCode, Hello,
-    Position, PutAnswer, PutGroup, Request, Response, ShardDescription, ShardEntry, ShardMap,
-    ShardState, StreamDescription, StreamDurability, StreamStatus, StreamSummary,
+    Authenticate, BatchEntry, BatchResult, BatchesAnswer, Challenge, Chunk, CreateStream,
+    ErrorAnswer, ErrorCode, Hello, NONCE_BYTES, PROOF_BYTES, Position, PutAnswer, PutGroup,
+    Request, Response, ShardDescription, ShardEntry, ShardMap, ShardState, StreamDescription,
+    StreamDurability, StreamStatus, StreamSummary,
 };
 
 pub(crate) fn requests() -> Vec<(&'static str, Request<'static>)> {
@@ -82,6 +83,14 @@ pub(crate) fn requests() -> Vec<(&'static str, Request<'static>)> {
         ),
         ("delete-stream", Request::DeleteStream { stream }),
         ("set-retention", Request::SetRetention { stream, hours: 48 }),
+        (
+            "authenticate",
+            Request::Authenticate(Authenticate {
+                access_key: "client",
+                nonce: [7; NONCE_BYTES],
+                proof: [9; PROOF_BYTES],
+            }),
+        ),
     ]
 }
 
@@ -119,6 +128,13 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
                 window: 256,
                 server: "millstream/0.1.0".to_owned(),
             },
+        ),
+        (
+            "challenge",
+            Response::Challenge(Challenge {
+                version: 2,
+                nonce: [5; NONCE_BYTES],
+            }),
         ),
         ("pong", Response::Pong),
         (

@@ -29,7 +29,8 @@ impl Server {
     /// Starts one at an address, with more options.
     pub fn start_at(data: &Path, listen: &str, options: &[&str]) -> Server {
         let mut child = command()
-            .args(["--output", "json", "serve", "--listen", listen, "--data"])
+            .args(["--output", "json", "serve", "--listen", listen])
+            .args(["--kinesis", "127.0.0.1:0", "--data"])
             .arg(data)
             .args(options)
             .stdout(Stdio::piped())

@@ -3,18 +3,15 @@
 use std::sync::Arc;
 
 use millstream_wire::{FrameHead, FrameHeader, Response};
-use tokio::{
-    io::{AsyncRead, AsyncReadExt},
-    net::tcp::OwnedReadHalf,
-};
+use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::{Shared, Waiter, answer};
+use super::{Receiving, Shared, Waiter, answer};
 use crate::Error;
 
 /// Bytes read at a time while no payload is awaited.
 const BUFFER_BYTES: usize = 64 << 10;
 
-pub(super) async fn run(stream: OwnedReadHalf, shared: Arc<Shared>, limit: u32) {
+pub(super) async fn run(stream: Receiving, shared: Arc<Shared>, limit: u32) {
     let result = tokio::select! {
         result = receive(stream, &shared, limit) => result,
         () = shared.died() => Ok(()),

@@ -5,16 +5,16 @@ use std::{
     sync::Arc,
 };
 
-use tokio::{io::AsyncWriteExt, net::tcp::OwnedWriteHalf, sync::mpsc};
+use tokio::{io::AsyncWriteExt, sync::mpsc};
 
-use super::{Outgoing, Shared};
+use super::{Outgoing, Sending, Shared};
 use crate::Error;
 
 /// Most frames in one write.
 const MOST_FRAMES: usize = 64;
 
 pub(super) async fn run(
-    mut stream: OwnedWriteHalf,
+    mut stream: Sending,
     mut queue: mpsc::UnboundedReceiver<Outgoing>,
     shared: Arc<Shared>,
 ) {
@@ -42,7 +42,7 @@ pub(super) async fn run(
     drop(stream.shutdown().await);
 }
 
-async fn write_all(stream: &mut OwnedWriteHalf, frames: &[Outgoing]) -> io::Result<()> {
+async fn write_all(stream: &mut Sending, frames: &[Outgoing]) -> io::Result<()> {
     let mut slices = Vec::with_capacity(frames.len() * 2);
     for frame in frames {
         slices.push(IoSlice::new(&frame.head));
@@ -58,5 +58,6 @@ async fn write_all(stream: &mut OwnedWriteHalf, frames: &[Outgoing]) -> io::Resu
         }
         IoSlice::advance_slices(&mut rest, written);
     }
-    Ok(())
+    // TLS keeps what the socket did not take at once.
+    stream.flush().await
 }

@@ -201,7 +201,6 @@ pub(super) fn constraint(shapes: &Shapes<'_>) -> Result<String, String> {
         }
         body.push_str("..Constraint::NONE\n};\n");
     }
-    // Items of lists, and keys and values of maps, are looked at even when nothing is asked of them.
     let mut page = String::from(
         "//! What the model asks of the values of each shape.\n\n\
          use std::sync::LazyLock;\n\n\
@@ -209,13 +208,21 @@ pub(super) fn constraint(shapes: &Shapes<'_>) -> Result<String, String> {
          use crate::kinesis::body::{Constraint, Pattern, expression, number, only};\n",
     );
     page.push_str(&body);
-    for (name, expression) in expressions {
+    for (name, expression) in &expressions {
         let _ = write!(
             page,
             "\nstatic {}_PATTERN: LazyLock<Option<Regex>> = LazyLock::new(|| expression({expression:?}));\n",
             naming::constant(name),
         );
     }
+    page.push_str(
+        "\n/// All expressions.\n#[cfg(test)]\n\
+         pub(crate) static EXPRESSIONS: &[&LazyLock<Option<Regex>>] = &[\n",
+    );
+    for (name, _) in &expressions {
+        let _ = writeln!(page, "&{}_PATTERN,", naming::constant(name));
+    }
+    page.push_str("];\n");
     Ok(page)
 }
 

@@ -185,28 +185,54 @@ impl<'m> Shapes<'m> {
 
     /// How those are read.
     pub(super) fn reading(&self) -> String {
-        let mut page = String::from(
+        let mut checks = String::new();
+        for (name, operation) in &self.definition.operations {
+            let _ = match &operation.input {
+                Some(input) => writeln!(
+                    checks,
+                    "Operation::{name} => decode::<{}>(encoding, body).map(drop),",
+                    self.input_type(&input.shape, "'_")
+                ),
+                None => writeln!(checks, "Operation::{name} => Ok(()),"),
+            };
+        }
+        let mut page = format!(
             "//! How each structure of [`input`](super::input) is read: which member goes where.\n\n\
-             use serde::de::{Deserializer, MapAccess};\n\n\
-             use super::input::*;\n\
-             use crate::kinesis::body::{Structure, Value, ignore, member, structure};\n",
+             use serde::de::{{Deserializer, MapAccess}};\n\n\
+             use super::{{Operation, input::*}};\n\
+             use crate::kinesis::{{\n\
+             body::{{Encoding, Structure, Value, decode, ignore, member, structure}},\n\
+             fault::Fault,\n}};\n\n\
+             impl Operation {{\n\
+             /// Looks whether a body would do for the operation, without doing it.\n\
+             ///\n/// # Errors\n/// As [`decode`].\n\
+             pub(crate) fn check(self, encoding: Encoding, body: &[u8]) -> Result<(), Fault> {{\n\
+             match self {{\n{checks}}}\n}}\n}}\n",
         );
         for (name, shape) in self.structures(&self.inputs) {
             let held = self.input_type(name, "'de");
-            let _ = write!(
-                page,
-                "\nimpl<'de> Structure<'de> for {held} {{\n\
-                 fn read_member<A: MapAccess<'de>>(&mut self, name: &str, from: &mut A) -> Result<(), A::Error> {{\n\
-                 match name {{\n"
-            );
+            let mut arms = String::new();
             for (member, ..) in shape.body_members(self.definition) {
                 let field = naming::field(member);
                 let _ = writeln!(
-                    page,
+                    arms,
                     "\"{member}\" => member(&mut self.{field}, name, from),"
                 );
             }
-            page.push_str("_ => ignore(from),\n}\n}\n}\n");
+            let (name, read) = if arms.is_empty() {
+                ("_", "ignore(from)".to_owned())
+            } else {
+                (
+                    "name",
+                    format!("match name {{\n{arms}_ => ignore(from),\n}}"),
+                )
+            };
+            let _ = write!(
+                page,
+                "\nimpl<'de> Structure<'de> for {held} {{\n\
+                 fn read_member<A: MapAccess<'de>>(&mut self, {name}: &str, from: &mut A) -> Result<(), A::Error> {{\n\
+                 {read}\n}}\n}}\n"
+            );
             let _ = write!(
                 page,
                 "\nimpl<'de> Value<'de> for {held} {{\n\

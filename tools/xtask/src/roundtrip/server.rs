@@ -136,7 +136,8 @@ fn spawn(
             .map_err(Failure::io("open", log))
     };
     Command::new(program)
-        .args(["serve", "--listen", address, "--device", device, "--data"])
+        .args(["serve", "--listen", address, "--kinesis", "off"])
+        .args(["--device", device, "--data"])
         .arg(data)
         .stdin(Stdio::null())
         .stdout(append()?)

@@ -2,9 +2,10 @@
 
 use millstream_format::{HashKey, HashRange};
 use millstream_wire::{
-    BatchEntry, BatchResult, BatchesAnswer, Chunk, CreateStream, ErrorAnswer, ErrorCode, Hello,
-    Position, PutAnswer, PutGroup, Request, Response, ShardDescription, ShardEntry, ShardMap,
-    ShardState, StreamDescription, StreamDurability, StreamStatus, StreamSummary,
+    Authenticate, BatchEntry, BatchResult, BatchesAnswer, Challenge, Chunk, CreateStream,
+    ErrorAnswer, ErrorCode, Hello, NONCE_BYTES, PROOF_BYTES, Position, PutAnswer, PutGroup,
+    Request, Response, ShardDescription, ShardEntry, ShardMap, ShardState, StreamDescription,
+    StreamDurability, StreamStatus, StreamSummary,
 };
 
 use super::Seed;
@@ -106,6 +107,14 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
         ),
         ("delete-stream", Request::DeleteStream { stream }),
         ("set-retention", Request::SetRetention { stream, hours: 48 }),
+        (
+            "authenticate",
+            Request::Authenticate(Authenticate {
+                access_key: "a client",
+                nonce: [3; NONCE_BYTES],
+                proof: [4; PROOF_BYTES],
+            }),
+        ),
     ]
 }
 
@@ -182,6 +191,13 @@ fn answers() -> Vec<(&'static str, Response)> {
                 window: 16,
                 server: "a server".to_owned(),
             },
+        ),
+        (
+            "challenge",
+            Response::Challenge(Challenge {
+                version: 2,
+                nonce: [5; NONCE_BYTES],
+            }),
         ),
         ("answer-put", Response::Put(put)),
         ("answer-batches", Response::Batches(batches)),

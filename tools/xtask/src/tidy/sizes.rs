@@ -17,7 +17,18 @@ const LONGER: &[(&str, usize, &str)] = &[
         700,
         "the public face of the engine, most of it documentation",
     ),
+    ("server/src/kinesis/model/choice.rs", 1100, GENERATED),
+    ("server/src/kinesis/model/constraint.rs", 900, GENERATED),
+    ("server/src/kinesis/model/input.rs", 800, GENERATED),
+    ("server/src/kinesis/model/operation.rs", 900, GENERATED),
+    ("server/src/kinesis/model/output.rs", 1200, GENERATED),
+    ("server/src/kinesis/model/reading.rs", 1700, GENERATED),
+    ("server/src/kinesis/model/validation.rs", 1500, GENERATED),
 ];
+
+/// Why a page of a model is as long as the model makes it.
+const GENERATED: &str =
+    "written by `cargo xtask kinesis-model`, and read where a name is looked up";
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();

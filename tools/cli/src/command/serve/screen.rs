@@ -16,6 +16,12 @@ use crate::{arguments::DEFAULT_SERVER, quantity::counted};
 pub(crate) struct Screen {
     /// Where it listens.
     pub(crate) listening: SocketAddr,
+    /// Where the AWS API listens, if it does.
+    pub(crate) kinesis: Option<SocketAddr>,
+    /// The certificate that clients are shown, if there is one.
+    pub(crate) certificate: Option<Shown>,
+    /// Whether clients have to show that they have a secret.
+    pub(crate) asks: bool,
     /// Where its data is.
     pub(crate) data: PathBuf,
     /// "io_uring" or "portable".
@@ -34,11 +40,26 @@ pub(crate) struct Screen {
     pub(crate) binary: String,
 }
 
+/// A certificate, as clients can recognise it.
+#[derive(Debug, Clone)]
+pub(crate) struct Shown {
+    /// SHA-256 of it.
+    pub(crate) fingerprint: String,
+    /// Where it is.
+    pub(crate) file: PathBuf,
+}
+
 impl Screen {
     /// As one JSON value.
     pub(crate) fn json(&self) -> Value {
         json!({
             "listening": self.listening.to_string(),
+            "kinesis": self.kinesis.map(|address| address.to_string()),
+            "certificate": self.certificate.as_ref().map(|shown| json!({
+                "sha256": shown.fingerprint,
+                "file": shown.file,
+            })),
+            "credentials": self.asks,
             "data": self.data,
             "device": self.device,
             "direct_io": self.direct,
@@ -57,6 +78,18 @@ impl Screen {
         // Writing to a string does not fail.
         let _ = writeln!(out, "Millstream {}", env!("CARGO_PKG_VERSION"));
         let _ = writeln!(out, "  listening  {}", self.listening);
+        if let Some(kinesis) = self.kinesis {
+            let scheme = if self.certificate.is_some() {
+                "https"
+            } else {
+                "http"
+            };
+            let _ = writeln!(out, "  kinesis    {scheme}://{}", reached(kinesis));
+        }
+        if let Some(shown) = &self.certificate {
+            let _ = writeln!(out, "  tls        {}", shown.file.display());
+            let _ = writeln!(out, "             SHA-256 {}", shown.fingerprint);
+        }
         let _ = writeln!(out, "  data       {}", self.data.display());
         let _ = writeln!(
             out,
@@ -86,16 +119,20 @@ impl Screen {
         if self.listening.to_string() == DEFAULT_SERVER {
             return self.binary.clone();
         }
-        // What listens on every address is reached on loopback.
-        let mut address = self.listening;
-        if address.ip().is_unspecified() {
-            address.set_ip(match address {
-                SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-                SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-            });
-        }
-        format!("{} --server {address}", self.binary)
+        format!("{} --server {}", self.binary, reached(self.listening))
     }
+}
+
+/// An address that reaches this one from here: what listens on every address is reached on
+/// loopback.
+fn reached(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }
 
 /// How to call this very binary from here: its name alone where the path finds it, else its path.

@@ -3,6 +3,12 @@ use super::*;
 fn screen() -> Screen {
     Screen {
         listening: DEFAULT_SERVER.parse().unwrap(),
+        kinesis: Some("0.0.0.0:4567".parse().unwrap()),
+        certificate: Some(Shown {
+            fingerprint: "AA:BB".to_owned(),
+            file: "/var/lib/millstream/tls-cert.pem".into(),
+        }),
+        asks: true,
         data: "/var/lib/millstream".into(),
         device: "portable",
         direct: false,
@@ -20,6 +26,9 @@ fn it_fits_a_screen_and_says_all_of_it() {
         "\
 Millstream {}
   listening  127.0.0.1:7071
+  kinesis    https://127.0.0.1:4567
+  tls        /var/lib/millstream/tls-cert.pem
+             SHA-256 AA:BB
   data       /var/lib/millstream
   device     portable, buffered I/O, blocks of 4096 bytes
              (io_uring is forbidden here)
