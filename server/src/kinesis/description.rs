@@ -87,7 +87,7 @@ pub(crate) fn monitoring(stream: &Stream) -> Vec<output::EnhancedMetrics> {
 }
 
 pub(crate) fn shard(shard: &StreamShard) -> output::Shard {
-    let origin = Origin::new(shard.created_s, shard.index);
+    let origin = Origin::of(shard);
     let name = |number: u32| ShardName(number).to_string();
     let [parent, adjacent] = shard.parents;
     output::Shard {

@@ -42,7 +42,6 @@ mod sending;
 mod sequence;
 mod shard_id;
 pub(crate) mod sigv4;
-mod standin;
 mod start;
 mod sts;
 mod tag;

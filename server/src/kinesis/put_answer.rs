@@ -6,8 +6,8 @@ use super::{
     Front,
     fault::{Fault, FaultKind},
     sequence::Decimal,
+    sequence::Origin,
     shard_id::ShardName,
-    standin,
     writer::{Form, Writer},
 };
 use crate::service::{PutOutcome, ServiceError, Stream};
@@ -47,7 +47,7 @@ pub(crate) fn encode(front: &Front, stream: &Stream, outcome: PutOutcome, form: 
         .into_iter()
         .map(|(shard, result)| match result {
             Ok(first) => Fate::Written {
-                next: standin::origin(&shard).record(first).decimal(),
+                next: Origin::of(&shard).record(first).decimal(),
                 shard: ShardName(shard.index).to_string(),
             },
             Err(error) => Fate::Refused(refusal(front, stream, shard.index, &error)),

@@ -238,7 +238,7 @@ impl Service {
         // Not before they were opened, whatever the clock says.
         let opened = parents.iter().map(|parent| parent.opened_ms);
         let at_ms = opened.fold(self.clock.wall_ms(), u64::max);
-        let mut changed: Vec<StreamShard> = parents.iter().map(|p| StreamShard::clone(p)).collect();
+        let mut changed: Vec<StreamShard> = parents.iter().copied().cloned().collect();
         for (parent, end) in changed.iter_mut().zip(ends) {
             parent.closed = Some(Closed { at_ms, end });
         }

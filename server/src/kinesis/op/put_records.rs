@@ -12,7 +12,8 @@ use crate::kinesis::{
     entries::{self, Data, Entry, json},
     fault::{Fault, FaultKind},
     model::input::{DescribeStreamSummaryInput, PutRecordsInput},
-    put_answer, standin,
+    name::Named,
+    put_answer,
     writer::Form,
 };
 
@@ -79,7 +80,7 @@ async fn put(
     dry_run: bool,
 ) -> Result<Option<Bytes>, Fault> {
     entries::check_total(entries)?;
-    let stream = standin::stream(front, name, arn)?;
+    let stream = front.served_stream(Named { name, arn })?;
     let limit = stream.record_limit(front.service.settings().record_limit);
     entries::check_each(entries, limit, |at| {
         format!("records.{}.member.data", at + 1)
@@ -106,7 +107,12 @@ pub(in crate::kinesis) fn stage(front: &Front, body: &[u8]) -> Option<usize> {
     if !is_name(plain.stream_name, plain.stream_arn) {
         return None;
     }
-    let stream = standin::stream(front, plain.stream_name, plain.stream_arn).ok()?;
+    let stream = front
+        .served_stream(Named {
+            name: plain.stream_name,
+            arn: plain.stream_arn,
+        })
+        .ok()?;
     let entries = &plain.entries;
     let outlines: Vec<RecordOutline<'_>> = entries.iter().map(Entry::outline).collect();
     let decode = |at: usize, out: &mut [u8]| entries[at].data.decode(out);

@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::kinesis::fixture::Stand;
+use crate::kinesis::sequence::Origin;
 
 #[tokio::test]
 async fn numbers_go_up_and_tell_the_shard() {
@@ -37,7 +38,7 @@ async fn what_is_refused() {
         .await
         .unwrap();
     let stream = stand.front.service.stream("s").unwrap();
-    let origin = standin::origin(&stream.map.all()[0]);
+    let origin = Origin::of(&stream.map.all()[0]);
     let cases = [
         (
             "StreamName",
