@@ -50,7 +50,7 @@ pub(crate) struct FanOutLimits {
 }
 
 /// Of the account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ControlLimits {
     /// Streams that are being made at a time.
@@ -65,12 +65,28 @@ pub(crate) struct ControlLimits {
     pub shards: Option<u32>,
     /// Streams on demand.
     pub on_demand_streams: Option<u32>,
-    /// Consumers of a stream.
+    /// Consumers of a stream, which are few in any profile: 20 where none is said.
     pub consumers: Option<u32>,
-    /// The same of a stream on demand, while the account has its commitment.
+    /// The same of a stream on demand, while the account has its commitment: 50 where none is said.
     pub committed_consumers: Option<u32>,
     /// Consumers of a stream that are being made at a time.
     pub creating_consumers: Option<u32>,
+}
+
+impl Default for ControlLimits {
+    fn default() -> ControlLimits {
+        ControlLimits {
+            creating_streams: None,
+            shard_count_updates_a_day: None,
+            mode_updates_a_day: None,
+            encryption_updates_a_day: None,
+            shards: None,
+            on_demand_streams: None,
+            consumers: Some(20),
+            committed_consumers: Some(50),
+            creating_consumers: None,
+        }
+    }
 }
 
 /// Why there is no profile.

@@ -83,6 +83,17 @@ pub(crate) fn encode(front: &Front, stream: &Stream, outcome: PutOutcome, form: 
     writer.end_array(array, records);
     writer.name("FailedRecordCount");
     writer.number(failed);
-    writer.end_map(answer, 2);
+    let encrypted = say_encrypted(&mut writer, stream);
+    writer.end_map(answer, 2 + encrypted);
     writer.finish().into()
+}
+
+/// Says that the stream is encrypted, if it is said to be; how many members that took.
+pub(crate) fn say_encrypted(writer: &mut Writer, stream: &Stream) -> u8 {
+    if stream.row.encryption_key.is_none() {
+        return 0;
+    }
+    writer.name("EncryptionType");
+    writer.plain(b"KMS");
+    1
 }

@@ -34,7 +34,10 @@ pub(in crate::kinesis) async fn run(
         name: input.stream_name.as_deref(),
         arn: input.stream_arn.as_deref(),
     })?;
-    if let Some(number) = input.sequence_number_for_ordering.as_deref() {
+    // Zero stands for no record at all: who begins with it need not tell the first put apart.
+    if let Some(number) = input.sequence_number_for_ordering.as_deref()
+        && number != "0"
+    {
         check_ordering(front, &stream, number)?;
     }
     let limit = stream.record_limit(front.service.settings().record_limit);
@@ -63,7 +66,8 @@ pub(in crate::kinesis) async fn run(
     writer.plain(ShardName(shard.index).to_string().as_bytes());
     writer.name("SequenceNumber");
     writer.plain(&number.decimal().digits());
-    writer.end_map(answer, 2);
+    let encrypted = put_answer::say_encrypted(&mut writer, &stream);
+    writer.end_map(answer, 2 + encrypted);
     Ok(writer.finish().into())
 }
 

@@ -26,7 +26,14 @@ pub(in crate::kinesis) async fn run(
     put.map_err(|error| refusal::of(front, error))
 }
 
-/// Whether it is a policy in form: an object in JSON.
+/// What every policy has.
+#[derive(serde::Deserialize)]
+struct Document {
+    #[serde(rename = "Statement")]
+    statement: serde_json::Value,
+}
+
+/// Whether it is a policy in form: an object in JSON with statements.
 fn check(policy: &str) -> Result<(), Fault> {
     let invalid = |message: String| Err(Fault::new(FaultKind::InvalidArgumentException, message));
     if policy.len() > MOST_BYTES {
@@ -35,9 +42,13 @@ fn check(policy: &str) -> Result<(), Fault> {
             "The policy has {bytes} bytes; at most {MOST_BYTES} are kept."
         ));
     }
-    match serde_json::from_str::<serde::de::IgnoredAny>(policy) {
-        Ok(_) if policy.trim_start().starts_with('{') => Ok(()),
-        Ok(_) => invalid("The policy is not an object in JSON.".to_owned()),
-        Err(error) => invalid(format!("The policy is not JSON: {error}.")),
+    match serde_json::from_str::<Document>(policy) {
+        Ok(Document { statement }) if statement.is_object() || statement.is_array() => Ok(()),
+        Ok(_) => {
+            invalid("The Statement of the policy is neither one nor a list of them.".to_owned())
+        }
+        Err(error) => invalid(format!(
+            "The policy is not an object in JSON with a Statement: {error}."
+        )),
     }
 }
