@@ -8,7 +8,8 @@
 //! - [`recovery`]: what must hold of a store whose files were damaged.
 //! - [`index`], [`buffer`]: the same for an index file and a buffer's cursor.
 //! - [`model`]: a store that is used, and crashes, beside a model of it.
-//! - [`bodies`]: bodies of the Kinesis API; [`puts`]: those of PutRecords, read in two ways.
+//! - [`bodies`], [`signatures`]: bodies and signatures of the Kinesis API; [`puts`]: bodies of
+//!   PutRecords, read in two ways.
 //! - [`places`]: shard iterators and sequence numbers.
 //! - [`dump`]: the files that an input makes, for `millstream inspect`.
 
@@ -24,4 +25,5 @@ pub mod places;
 pub mod puts;
 pub mod reading;
 pub mod recovery;
+pub mod signatures;
 pub mod stand;

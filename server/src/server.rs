@@ -286,7 +286,8 @@ fn open_service(
         }
     }
     let catalog = Catalog::open(&config.data)?;
-    let settings = Settings::of(config);
+    let mut settings = Settings::of(config);
+    settings.quotas = kinesis::profile(config)?.control;
     Service::start(&config.data, store.clone(), catalog, settings, clock)
 }
 

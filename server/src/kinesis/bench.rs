@@ -23,7 +23,10 @@ impl Bench {
     }
 
     pub(crate) async fn get(&self, encoding: Encoding, shard: u32) -> Result<usize, Fault> {
-        let stream = super::standin::stream(&self.0, Some("s"), None)?;
+        let stream = self.0.served_stream(super::name::Named {
+            name: Some("s"),
+            arn: None,
+        })?;
         let iterator = self.0.iterators.seal(&ShardIterator {
             stream: "s",
             stream_id: stream.row.id,

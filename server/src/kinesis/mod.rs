@@ -8,6 +8,8 @@
 //! - [`body`]: bodies in JSON and CBOR, to and from those shapes.
 //! - [`fault`]: what an answer tells of an error.
 //! - [`metrics_front`] and [`sts`]: what its clients need of CloudWatch and STS.
+//! - [`name`]: names and ARNs; [`refusal`]: errors of the service; [`description`]: streams, shards
+//!   and consumers in answers; [`tag`]; [`token`]: places of pages.
 //! - [`cors`]: what lets scripts of web pages in.
 //! - [`sequence`], [`shard_id`]: numbers of records, names of shards.
 //! - [`start`], [`iterator`]: places of readers; [`secret`]: what their texts are sealed with.
@@ -20,6 +22,7 @@ mod bench;
 pub(crate) mod body;
 mod connection;
 mod cors;
+mod description;
 mod entries;
 mod event_stream;
 mod exchange;
@@ -28,18 +31,22 @@ pub(crate) mod iterator;
 mod line;
 mod metrics_front;
 pub(crate) mod model;
+mod name;
 pub(crate) mod op;
 mod page;
 mod put_answer;
+mod refusal;
 mod request;
 pub(crate) mod secret;
+mod sending;
 pub(crate) mod sequence;
 mod shard_id;
-mod sigv4;
-mod standin;
+pub(crate) mod sigv4;
 mod start;
 mod sts;
+mod tag;
 mod target;
+mod token;
 mod writer;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -47,6 +54,7 @@ use std::{net::SocketAddr, sync::Arc};
 pub(crate) use bench::Bench;
 use iterator::Iterators;
 use secret::Secret;
+use token::Tokens;
 use tokio::{net::TcpStream, sync::Semaphore};
 
 use crate::{
@@ -60,6 +68,7 @@ use crate::{
     tls::Tls,
 };
 use metrics_front::Counters;
+use sending::Room;
 use sigv4::Verifier;
 
 /// What all requests share.
@@ -77,6 +86,8 @@ pub(crate) struct Front {
     pub fan_out: Arc<fanout::Registry>,
     /// What client libraries tell of themselves.
     pub metrics: Counters,
+    /// Of pages.
+    pub tokens: Tokens,
     settings: KinesisConfig,
     limits: LimitsConfig,
     /// Whether the line may be open on addresses other than loopback.
@@ -86,6 +97,8 @@ pub(crate) struct Front {
     verifier: Option<Verifier>,
     /// Bounds bytes of requests that are being received and carried out.
     memory: Arc<Semaphore>,
+    /// Bounds bytes of answers that are being made and sent.
+    sending: Room,
 }
 
 /// What a front needs from files.
@@ -101,15 +114,21 @@ impl Opened {
     /// When one of them cannot be used.
     pub(crate) fn of(config: &Config) -> Result<Opened, ServerError> {
         Ok(Opened {
-            profile: CapacityProfile::named(&config.kinesis.limits).map_err(|error| {
-                ConfigError::Value {
-                    key: "kinesis.limits",
-                    reason: error.to_string(),
-                }
-            })?,
+            profile: profile(config)?,
             secret: secret::ensure(&config.data)?,
         })
     }
+}
+
+/// What the server limits.
+///
+/// # Errors
+/// When the configuration names a file that cannot be used.
+pub(crate) fn profile(config: &Config) -> Result<CapacityProfile, ConfigError> {
+    CapacityProfile::named(&config.kinesis.limits).map_err(|error| ConfigError::Value {
+        key: "kinesis.limits",
+        reason: error.to_string(),
+    })
 }
 
 #[cfg(test)]
@@ -138,6 +157,7 @@ impl Front {
             capacity: Capacity::new(opened.profile, clock),
             iterators: Iterators::new(&opened.secret),
             fan_out: Arc::default(),
+            tokens: Tokens::new(&opened.secret),
             service,
             region: settings.region.clone(),
             account: settings.account_id.clone(),
@@ -147,6 +167,7 @@ impl Front {
             insecure: config.insecure,
             tls,
             verifier: clients.map(|clients| Verifier::new(clients, &settings.region, skew)),
+            sending: Room::new(settings.bytes_in_flight),
             memory: Arc::new(Semaphore::new(settings.bytes_in_flight)),
             settings,
         }

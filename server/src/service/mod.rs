@@ -42,17 +42,18 @@ use tokio::{
 };
 
 use crate::{
+    capacity::ControlLimits,
     catalog::{Catalog, StreamRow},
     config::Config,
 };
 
+pub(crate) use account::CommitmentStatus;
 pub(crate) use error::ServiceError;
 pub(crate) use get::{Piece, PieceLimits, Reading};
 pub(crate) use put::{PendingPut, PutOutcome};
 pub(crate) use put_batches::{BatchOutcome, Patience, PendingBatches};
-pub(crate) use quotas::Quotas;
-pub(crate) use stream::{ShardMap, Stream};
-pub(crate) use stream_shard::{Closed, StreamShard};
+pub(crate) use stream::Stream;
+pub(crate) use stream_shard::StreamShard;
 pub(crate) use streams::{CreateStream, Deletion};
 
 use maintenance::Sick;
@@ -81,7 +82,7 @@ pub(crate) struct Settings {
     pub shards: usize,
     pub reads: usize,
     /// What an account may have and do.
-    pub quotas: Quotas,
+    pub quotas: ControlLimits,
 }
 
 impl Settings {
@@ -99,7 +100,7 @@ impl Settings {
             streams: config.limits.streams,
             shards: config.limits.shards,
             reads: config.limits.reads,
-            quotas: Quotas::NONE,
+            quotas: ControlLimits::default(),
         }
     }
 }

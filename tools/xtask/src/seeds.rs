@@ -10,6 +10,7 @@ mod indexes;
 mod lives;
 mod places;
 mod puts;
+mod signatures;
 mod stores;
 
 use std::{fs, path::Path};
@@ -30,6 +31,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     write(&corpus.join("kinesis_body"), bodies::seeds())?;
     write(&corpus.join("kinesis_put"), puts::seeds())?;
     write(&corpus.join("kinesis_iterator"), places::seeds())?;
+    write(&corpus.join("kinesis_sigv4"), signatures::seeds())?;
     write(&corpus.join("config_parse"), configs::seeds())
 }
 

@@ -15,7 +15,8 @@ use crate::kinesis::{
     },
     fault::{Fault, FaultKind},
     model::input::{DescribeStreamSummaryInput, PutRecordsInput},
-    put_answer, standin,
+    name::Named,
+    put_answer,
     writer::Form,
 };
 
@@ -86,8 +87,8 @@ async fn put(
     dry_run: bool,
 ) -> Result<Option<Bytes>, Fault> {
     entries::check_total(entries)?;
-    let stream = standin::stream(front, name, arn)?;
-    let limit = front.service.settings().record_limit;
+    let stream = front.served_stream(Named { name, arn })?;
+    let limit = stream.record_limit(front.service.settings().record_limit);
     entries::check_each(entries, limit, |at| {
         format!("records.{}.member.data", at + 1)
     })?;
@@ -110,7 +111,12 @@ async fn put(
 /// All of it but what the shards do, for benches; bytes of the answer.
 pub(in crate::kinesis) fn stage(front: &Front, body: &[u8]) -> Option<usize> {
     let plain = plain(body)?;
-    let stream = standin::stream(front, plain.stream_name, plain.stream_arn).ok()?;
+    let stream = front
+        .served_stream(Named {
+            name: plain.stream_name,
+            arn: plain.stream_arn,
+        })
+        .ok()?;
     let entries = &plain.entries;
     let outlines: Vec<RecordOutline<'_>> = entries.iter().map(Entry::outline).collect();
     let decode = |at: usize, out: &mut [u8]| entries[at].data.decode(out);

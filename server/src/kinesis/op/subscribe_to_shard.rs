@@ -16,10 +16,10 @@ use crate::{
         event_stream::{FrameType, FrameWriter, frame},
         fault::{Fault, FaultKind},
         model::input::SubscribeToShardInput,
+        name::NamedConsumer,
         page::{self, PageLimits},
-        put_answer,
+        put_answer, refusal,
         sequence::Origin,
-        standin,
         start::{self, Start},
         writer::{Form, Writer},
     },
@@ -51,13 +51,14 @@ pub(in crate::kinesis) async fn run(
     };
     start.check()?;
     let arn = input.consumer_arn.as_deref().unwrap_or_default();
-    let (stream, consumer) = standin::consumer(front, arn)?;
+    let (stream, consumer) = front.consumer(NamedConsumer {
+        arn: Some(arn),
+        ..NamedConsumer::default()
+    })?;
+    stream
+        .active_consumer(&consumer.name)
+        .map_err(|error| refusal::of(front, error))?;
     let in_use = |message: String| Fault::new(FaultKind::ResourceInUseException, message);
-    if consumer.status != ConsumerStatus::Active {
-        return Err(in_use(format!(
-            "Consumer {arn} is not ACTIVE; try again when it is."
-        )));
-    }
     let name = input.shard_id.as_deref().unwrap_or_default();
     let shard = start::shard(front, &stream, name)?;
     let place = start.place(front, &stream, shard)?;
@@ -68,7 +69,7 @@ pub(in crate::kinesis) async fn run(
     let reading = service
         .read_in(&stream, shard.index, place.position())
         .await;
-    let reading = reading.map_err(standin::refused)?;
+    let reading = reading.map_err(Fault::from)?;
     let key = ConsumerKey {
         stream: stream.row.id,
         name: consumer.name,
@@ -87,7 +88,7 @@ pub(in crate::kinesis) async fn run(
         service: Arc::clone(service),
         fan_out: Arc::clone(&front.fan_out),
         record_limit: stream.record_limit(service.settings().record_limit),
-        numbers: standin::origin(shard),
+        numbers: Origin::of(shard),
         shard: shard.index,
         subscription,
         encoding,
