@@ -8,7 +8,7 @@
 //! - [`recovery`]: what must hold of a store whose files were damaged.
 //! - [`index`], [`buffer`]: the same for an index file and a buffer's cursor.
 //! - [`model`]: a store that is used, and crashes, beside a model of it.
-//! - [`bodies`]: bodies of the Kinesis API.
+//! - [`bodies`], [`signatures`]: bodies and signatures of the Kinesis API.
 //! - [`dump`]: the files that an input makes, for `millstream inspect`.
 
 pub mod bodies;
@@ -21,4 +21,5 @@ pub mod model;
 pub mod patterns;
 pub mod reading;
 pub mod recovery;
+pub mod signatures;
 pub mod stand;

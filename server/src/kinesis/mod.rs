@@ -7,9 +7,9 @@
 //! - [`model`]: operations, shapes, constraints and errors, generated from the service model.
 //! - [`body`]: bodies in JSON and CBOR, to and from those shapes.
 //! - [`fault`]: what an answer tells of an error.
+//! - [`metrics_front`] and [`sts`]: what its clients need of CloudWatch and STS.
 //! - [`name`]: names and ARNs; [`refusal`]: errors of the service; [`description`]: streams, shards
 //!   and consumers in answers; [`tag`]; [`token`]: places of pages.
-//! - [`metrics_front`] and [`sts`]: what its clients need of CloudWatch and STS.
 //! - [`cors`]: what lets scripts of web pages in.
 //! - [`sequence`], [`shard_id`]: numbers of records, names of shards.
 //! - [`start`], [`iterator`]: places of readers; [`secret`]: what their texts are sealed with.
@@ -38,9 +38,10 @@ mod put_answer;
 mod refusal;
 mod request;
 pub(crate) mod secret;
+mod sending;
 mod sequence;
 mod shard_id;
-mod sigv4;
+pub(crate) mod sigv4;
 mod start;
 mod sts;
 mod tag;
@@ -67,6 +68,7 @@ use crate::{
     tls::Tls,
 };
 use metrics_front::Counters;
+use sending::Room;
 use sigv4::Verifier;
 
 /// What all requests share.
@@ -80,12 +82,12 @@ pub(crate) struct Front {
     /// How much shards take and give.
     pub capacity: Capacity,
     pub iterators: Iterators,
-    /// Of pages.
-    pub tokens: Tokens,
     /// Who subscribes to what.
     pub fan_out: Arc<fanout::Registry>,
     /// What client libraries tell of themselves.
     pub metrics: Counters,
+    /// Of pages.
+    pub tokens: Tokens,
     settings: KinesisConfig,
     limits: LimitsConfig,
     /// Whether the line may be open on addresses other than loopback.
@@ -95,6 +97,8 @@ pub(crate) struct Front {
     verifier: Option<Verifier>,
     /// Bounds bytes of requests that are being received and carried out.
     memory: Arc<Semaphore>,
+    /// Bounds bytes of answers that are being made and sent.
+    sending: Room,
 }
 
 /// What a front needs from files.
@@ -152,8 +156,8 @@ impl Front {
         Front {
             capacity: Capacity::new(opened.profile, clock),
             iterators: Iterators::new(&opened.secret),
-            tokens: Tokens::new(&opened.secret),
             fan_out: Arc::default(),
+            tokens: Tokens::new(&opened.secret),
             service,
             region: settings.region.clone(),
             account: settings.account_id.clone(),
@@ -163,6 +167,7 @@ impl Front {
             insecure: config.insecure,
             tls,
             verifier: clients.map(|clients| Verifier::new(clients, &settings.region, skew)),
+            sending: Room::new(settings.bytes_in_flight),
             memory: Arc::new(Semaphore::new(settings.bytes_in_flight)),
             settings,
         }

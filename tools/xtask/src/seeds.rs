@@ -8,6 +8,7 @@ mod cursors;
 mod frames;
 mod indexes;
 mod lives;
+mod signatures;
 mod stores;
 
 use std::{fs, path::Path};
@@ -26,6 +27,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     write(&corpus.join("buffer_cursor"), cursors::seeds())?;
     write(&corpus.join("engine_model"), lives::seeds())?;
     write(&corpus.join("kinesis_body"), bodies::seeds())?;
+    write(&corpus.join("kinesis_sigv4"), signatures::seeds())?;
     write(&corpus.join("config_parse"), configs::seeds())
 }
 
