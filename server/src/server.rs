@@ -196,6 +196,7 @@ impl Server {
         }
         // It may be about to open a shard again, for which the store must be there.
         let _ = (&mut self.maintenance).await;
+        self.service.quiesce().await;
         let (service, path) = (Arc::clone(&self.service), self.data.clone());
         let closed = tokio::task::spawn_blocking(move || service.close()).await;
         let closed = closed.map_err(|_| ServerError::Stopped { part: "closing" })?;

@@ -40,7 +40,7 @@ pub(crate) fn of_request(
         for text in [key, value] {
             if let Some(c) = text.chars().find(|c| !is_allowed(*c)) {
                 return invalid(format!(
-                    "Tag {key} has the character {c:?}; tags may only contain Unicode letters, digits, white space, and _ . : / = + - @."
+                    "Tag {key} has the character {c:?}; tags may only contain Unicode letters, digits, white space, and _ . : / = + - % @."
                 ));
             }
         }
@@ -52,5 +52,5 @@ pub(crate) fn of_request(
 }
 
 fn is_allowed(c: char) -> bool {
-    c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-@".contains(c)
+    c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-%@".contains(c)
 }

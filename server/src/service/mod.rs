@@ -210,6 +210,15 @@ impl Service {
         (served().count(), served().map(|s| s.map.open_count()).sum())
     }
 
+    /// Ends what is being done behind answers, between two steps of it; the next start goes on.
+    pub(crate) async fn quiesce(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        // Whoever has begun comes to an end, nobody begins any more.
+        let all = self.changes.acquire_many(CHANGES_AT_A_TIME as u32).await;
+        self.changes.close();
+        drop(all);
+    }
+
     /// Finishes what was accepted and closes the store. Blocks.
     pub(crate) fn close(&self) -> Result<(), EngineError> {
         self.stopping.store(true, Ordering::SeqCst);

@@ -105,6 +105,7 @@ impl Service {
             .times
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        times.retain(|_, times| times.back().is_some_and(|at| at + DAY_MS > now_ms));
         let times = times.entry((what, stream.row.id)).or_default();
         while times.front().is_some_and(|at| at + DAY_MS <= now_ms) {
             times.pop_front();

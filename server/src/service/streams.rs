@@ -146,7 +146,7 @@ impl Service {
     /// Refuses streams and shards for which there is no room. Under the lock of changes.
     pub(super) fn check_room(&self, streams: usize, shards: usize) -> Result<(), ServiceError> {
         let table = self.table.load();
-        let there: usize = table.all().map(|s| s.every_shard().count()).sum();
+        let there: usize = table.all().map(|s| s.shard_count()).sum();
         let (most_streams, most_shards) = (self.settings.streams, self.settings.shards);
         if table.len() + streams > most_streams {
             return Err(ServiceError::TooMany {
@@ -252,7 +252,7 @@ impl Service {
         let name = stream.name();
         self.catalog.remove(name)?;
         self.publish(self.table.load().without(name));
-        let shards = stream.every_shard().count();
+        let shards = stream.shard_count();
         tracing::info!(stream = name, shards, "stream deleted");
         Ok(())
     }
