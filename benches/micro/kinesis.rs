@@ -5,6 +5,7 @@
 // A bench that cannot go on may say so by a panic.
 #![allow(clippy::unwrap_used)]
 
+#[allow(dead_code)] // what is not used here is for other benches
 #[path = "../counts/samples.rs"]
 mod samples;
 

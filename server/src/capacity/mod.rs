@@ -42,10 +42,6 @@ impl Capacity {
         }
     }
 
-    pub(crate) fn profile(&self) -> &CapacityProfile {
-        &self.profile
-    }
-
     /// Whether any shard is limited.
     pub(crate) fn limits_shards(&self) -> bool {
         self.limits_shards

@@ -163,6 +163,7 @@ impl Seats {
 
 impl Seat {
     /// Whether somebody else has it by now.
+    #[cfg(test)]
     pub(crate) fn is_lost(&self) -> bool {
         *self.by.borrow() != self.number
     }

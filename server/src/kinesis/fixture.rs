@@ -1,6 +1,8 @@
 //! A front over a store of its own, for the tests of operations.
 
 use std::{
+    fs,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -101,8 +103,14 @@ impl Stand {
 
     /// The same after a restart.
     pub(crate) fn restarted(self) -> Stand {
+        self.restarted_after(|_| ())
+    }
+
+    /// The same after a restart, and something that was done to the data directory before it.
+    pub(crate) fn restarted_after(self, what: impl FnOnce(&Path)) -> Stand {
         self.front.service.close().unwrap();
         drop(self.front);
+        what(self.data.path());
         Stand::on(self.data, "none")
     }
 
@@ -124,6 +132,7 @@ impl Stand {
         let catalog = Catalog::open(data.path()).unwrap();
         let mut settings = Settings::of(&config);
         settings.segment_bytes = 64 << 20;
+        settings.put_wait = Duration::from_millis(500);
         settings.quotas = kinesis::profile(&config).unwrap().control;
         let held = Arc::new(HeldClock(Arc::clone(&clock)));
         let service = Service::start(data.path(), store, catalog, settings, held).unwrap();
@@ -190,4 +199,29 @@ impl Stand {
             Err(fault) => (fault.kind(), fault.message().to_owned()),
         }
     }
+}
+
+/// Changes a byte of data that is all `filling`.
+pub(crate) fn damage(data: &Path, filling: u8) {
+    let shards = data.join("store/shards");
+    let files = || {
+        let shards = fs::read_dir(&shards)
+            .unwrap()
+            .map(|shard| shard.unwrap().path());
+        shards.flat_map(|shard| {
+            fs::read_dir(shard)
+                .unwrap()
+                .map(|file| file.unwrap().path())
+        })
+    };
+    for path in files() {
+        let mut bytes = fs::read(&path).unwrap();
+        let run = vec![filling; 1000];
+        if let Some(at) = memchr::memmem::find(&bytes, &run) {
+            bytes[at + 500] ^= 1;
+            fs::write(&path, bytes).unwrap();
+            return;
+        }
+    }
+    panic!("{filling} is nowhere");
 }

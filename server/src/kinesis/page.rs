@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use millstream_engine::{Batch, Error as EngineError};
 
-use super::{sequence::Origin, shard_id::ShardName, writer::Writer};
+use super::{
+    fault::{Fault, FaultKind},
+    sequence::Origin,
+    shard_id::ShardName,
+    writer::Writer,
+};
 use crate::service::{PieceLimits, Reading, Service, ServiceError, Stream};
 
 /// What bounds a page. The first record is always in it.
@@ -93,6 +98,26 @@ pub(crate) async fn write_page(
     page.behind_ms = service.behind_ms(reading, last_ms);
     page.is_last = reading.is_over();
     Ok(page)
+}
+
+/// What is said of a shard that cannot be read: of damage where it is, and where to go on, in
+/// numbers that a client can use.
+pub(crate) fn fault(numbers: Origin, error: ServiceError) -> Fault {
+    let ServiceError::Engine(EngineError::Damaged { damage, .. }) = &error else {
+        return Fault::from(error);
+    };
+    let goes_on = match damage.resume {
+        Some(next) => format!("reading can go on at {}", numbers.record(next.0)),
+        None => "nothing that verifies follows".to_owned(),
+    };
+    let message = format!(
+        "records from {} on are damaged ({} at byte {}: {}); {goes_on}",
+        numbers.record(damage.sequence.0),
+        damage.file.display(),
+        damage.offset,
+        damage.reason,
+    );
+    Fault::new(FaultKind::InternalFailure, message)
 }
 
 /// Writes an array without records, and says where `reading` stands.

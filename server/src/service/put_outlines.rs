@@ -210,3 +210,6 @@ fn run_of<'a>(
     };
     members.iter().map(record).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,7 +88,7 @@ pub(in crate::kinesis) async fn run(
     writer.name("Records");
     let numbers = (Origin::of(shard), put_answer::encryption(&stream));
     let page = page::write_page(service, &mut reading, numbers, limits, &mut writer).await;
-    let page = page.map_err(Fault::from)?;
+    let page = page.map_err(|error| page::fault(numbers.0, error))?;
     if let Some(capacity) = capacity {
         capacity.end_read(page.bytes);
     }

@@ -118,18 +118,6 @@ enum End {
     Told(Fault),
 }
 
-impl From<ServiceError> for End {
-    fn from(error: ServiceError) -> End {
-        let kind = match error {
-            ServiceError::NoSuchStream { .. } | ServiceError::NoSuchShard { .. } => {
-                FaultKind::ResourceNotFoundException
-            }
-            _ => FaultKind::InternalFailureException,
-        };
-        End::Told(Fault::new(kind, error.to_string()))
-    }
-}
-
 impl Pusher {
     async fn run(mut self) {
         if let Err(End::Told(fault)) = self.push().await {
@@ -175,7 +163,7 @@ impl Pusher {
             next = tokio::select! {
                 biased;
                 () = self.frames.closed() => return Err(End::Silent),
-                next = self.subscription.next() => next?,
+                next = self.subscription.next() => next.map_err(|error| self.failed(error))?,
             };
         }
     }
@@ -215,7 +203,9 @@ impl Pusher {
             true => page::write_nothing(&self.service, reading, &mut writer),
             false => {
                 let numbers = (self.numbers, encryption);
-                page::write_page(&self.service, reading, numbers, limits, &mut writer).await?
+                let page =
+                    page::write_page(&self.service, reading, numbers, limits, &mut writer).await;
+                page.map_err(|error| self.failed(error))?
             }
         };
         self.subscription.sent(page.bytes);
@@ -238,6 +228,16 @@ impl Pusher {
             _memory: memory,
         };
         Ok((Bytes::from_owner(held), page.is_last))
+    }
+
+    fn failed(&self, error: ServiceError) -> End {
+        let fault = page::fault(self.numbers, error);
+        let kind = match fault.kind() {
+            FaultKind::ResourceNotFoundException => FaultKind::ResourceNotFoundException,
+            // The only other one that the model has for the server's own failures.
+            _ => FaultKind::InternalFailureException,
+        };
+        End::Told(Fault::new(kind, fault.message()))
     }
 
     fn gone(&self) -> End {

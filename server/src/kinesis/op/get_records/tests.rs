@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::kinesis::fixture::Stand;
+use crate::kinesis::fixture::{Stand, damage};
 
 async fn put(stand: &Stand, data: &[u8], times: usize) {
     let record = json!({
@@ -248,4 +248,36 @@ async fn a_closed_shard_ends_with_its_children() {
             },
         ])
     );
+}
+
+#[tokio::test]
+async fn damage_is_told_and_not_passed_over() {
+    let stand = Stand::new();
+    stand.stream("s", 1).await;
+    for filling in [1, 2, 3] {
+        put(&stand, &[filling; 100_000], 1).await;
+    }
+    let origin = Origin::of(&stand.front.service.stream("s").unwrap().map.all()[0]);
+    let stand = stand.restarted_after(|data| damage(data, 2));
+    let first = get(&stand, &oldest(&stand).await, None).await;
+    assert_eq!(count(&first), 1);
+    assert_ne!(first["MillisBehindLatest"], 0);
+    let next = json!({"ShardIterator": first["NextShardIterator"]});
+    for _ in 0..2 {
+        let (kind, message) = stand.refused("GetRecords", next.clone()).await;
+        assert_eq!(kind, FaultKind::InternalFailure);
+        for words in [
+            origin.record(1).to_string(),
+            format!("go on at {}", origin.record(2)),
+        ] {
+            assert!(message.contains(&words), "{message}");
+        }
+    }
+    let behind = json!({
+        "StreamName": "s", "ShardId": "shardId-000000000000",
+        "ShardIteratorType": "AT_SEQUENCE_NUMBER",
+        "StartingSequenceNumber": origin.record(2).to_string(),
+    });
+    let behind = stand.ask("GetShardIterator", behind).await.unwrap();
+    assert_eq!(count(&get(&stand, &behind["ShardIterator"], None).await), 1);
 }

@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 use tokio::{sync::mpsc::Receiver, time::Instant};
 
 use super::*;
-use crate::kinesis::{fixture::Stand, sequence::Number};
+use crate::kinesis::{
+    fixture::{Stand, damage},
+    sequence::Number,
+};
 
 /// What a client sees of a subscription.
 struct Events(Receiver<Bytes>);
@@ -362,7 +365,7 @@ async fn what_is_refused() {
     let number = put(&stand, "one").await.to_string();
     let oldest = json!({"Type": "TRIM_HORIZON"});
     let unknown = arn.replace("/c:", "/d:");
-    let earlier = format!("{}1", &arn[..arn.len() - 1]);
+    let earlier = format!("{}:1", arn.rsplit_once(':').unwrap().0);
     let mut other_shard = body(&arn, oldest.clone());
     other_shard["ShardId"] = "shardId-000000000009".into();
     let mut dry = body(&arn, oldest.clone());
@@ -445,4 +448,58 @@ async fn an_answer_in_cbor_is_events_in_cbor() {
         payloads[1].starts_with("{\"Records\": [], \"MillisBehindLatest\": 0"),
         "{payloads:?}"
     );
+}
+
+#[tokio::test]
+async fn damage_ends_it_with_an_exception_that_names_it() {
+    let (stand, arn) = stand().await;
+    for letter in ["a", "b"] {
+        put(&stand, &letter.repeat(100_000)).await;
+    }
+    let stand = stand.restarted_after(|data| damage(data, b'b'));
+    let mut events = subscribe(&stand, &arn, json!({"Type": "TRIM_HORIZON"})).await;
+    assert_eq!(events.data(1).await.0, ["a".repeat(100_000)]);
+    let (kind, told) = events.frame().await.unwrap();
+    assert_eq!(kind, "InternalFailureException");
+    assert!(
+        told["message"].as_str().unwrap().contains("damaged"),
+        "{told}"
+    );
+    assert!(events.frame().await.is_none());
+}
+
+#[tokio::test]
+async fn two_thousand_at_a_time() {
+    const SHARDS: u32 = 100;
+    const CONSUMERS: u32 = 20;
+    let stand = Stand::new();
+    stand.stream("s", SHARDS).await;
+    let mut all = Vec::new();
+    for consumer in 0..CONSUMERS {
+        let arn = register(&stand, &format!("c{consumer}")).await;
+        for shard in 0..SHARDS {
+            let mut body = body(&arn, json!({"Type": "TRIM_HORIZON"}));
+            body["ShardId"] = format!("shardId-{shard:012}").into();
+            let mut events = try_subscribe(&stand, body).await.unwrap();
+            events.frame().await.unwrap();
+            events.event().await;
+            all.push(events);
+        }
+    }
+    let stream = stand.front.service.stream("s").unwrap();
+    let records: Vec<Value> = stream
+        .map
+        .open()
+        .map(|shard| {
+            json!({"PartitionKey": "k", "Data": "QQ==", "ExplicitHashKey": shard.range.start.0.to_string()})
+        })
+        .collect();
+    let put = json!({"StreamName": "s", "Records": records});
+    assert_eq!(
+        stand.ask("PutRecords", put).await.unwrap()["FailedRecordCount"],
+        0
+    );
+    for events in &mut all {
+        assert_eq!(events.data(1).await.0, ["A"]);
+    }
 }
