@@ -40,6 +40,8 @@ pub(crate) struct Caller {
     waiting: Mutex<Vec<Waiting>>,
     /// Batches that a reader keeps, each with its first record.
     held: Mutex<Vec<(Batch, Identity)>>,
+    /// Whether it appends so much that segments are filled.
+    bulky: bool,
     /// Whether the reaper would wait for what the caller does.
     alone: AtomicBool,
 }
@@ -62,6 +64,7 @@ impl Caller {
             shards: Mutex::default(),
             waiting: Mutex::default(),
             held: Mutex::default(),
+            bulky: world.once_in(3),
             alone: AtomicBool::new(false),
         })
     }
@@ -121,6 +124,7 @@ impl Caller {
     fn sizes(&self) -> (u32, u32) {
         let count = 1 + self.world.pick(6) as u32;
         let len = match self.world.pick(16) {
+            0..=7 if self.bulky => return (1, 50_000 + self.world.pick(180_000) as u32),
             0..=10 => IDENTITY as u64 + self.world.pick(200),
             11..=14 => 1024 + self.world.pick(6000),
             _ => return (1, 20_000 + self.world.pick(150_000) as u32),
