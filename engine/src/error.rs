@@ -161,6 +161,12 @@ pub enum Error {
         /// Where, and where reading can go on.
         damage: Arc<Damage>,
     },
+    /// The shard was sealed: it can be read, and takes no more appends. Nothing was taken.
+    #[error("shard {shard} is sealed: it can be read, and takes no more records")]
+    Sealed {
+        /// Which.
+        shard: ShardId,
+    },
     /// The shard or the store was closed, or the shard deleted.
     #[error("shard {shard} is closed")]
     Closed {

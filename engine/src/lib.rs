@@ -38,6 +38,16 @@
 //! - `read`, `recover`, `retain`: cursors, opening, retention.
 //! - [`inspect`], [`repair`], [`snapshot`]: a store from outside: looked at, saved, copied.
 
+// Built for the models, everything below has locks, atomics and threads that a scheduler controls.
+#[cfg(millstream_models)]
+extern crate scheduled as crossbeam;
+#[cfg(millstream_models)]
+#[macro_use(thread_local)]
+extern crate scheduled as std;
+#[cfg(millstream_models)]
+#[path = "../models/src/mod.rs"]
+pub mod models;
+
 pub mod buffer;
 pub mod clock;
 mod duplicate;

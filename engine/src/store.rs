@@ -244,7 +244,13 @@ impl Store {
         };
         self.inner.retire(&core)?;
         let ceiling = core.watermark.get();
-        let read_only = matches!(lock(&core.stage).condition, Condition::ReadOnly(_));
+        let (read_only, sealed) = {
+            let stage = lock(&core.stage);
+            (
+                matches!(stage.condition, Condition::ReadOnly(_)),
+                stage.sealed,
+            )
+        };
         let options = ShardOptions {
             retention: *lock(&core.retention),
             ..core.options
@@ -254,9 +260,10 @@ impl Store {
             false => recover::Opening::Reopened(ceiling),
         };
         let reopened = self.inner.open_shard(id, &core.dir, options, opening);
-        if reopened.is_err() {
+        match &reopened {
+            Ok(reopened) => lock(&reopened.core.stage).sealed = sealed,
             // Still there, so that it can be tried again.
-            lock(&self.inner.ground.shards).insert(id, core);
+            Err(_) => drop(lock(&self.inner.ground.shards).insert(id, core)),
         }
         reopened
     }

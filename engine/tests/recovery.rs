@@ -323,3 +323,29 @@ fn a_producer_is_remembered_over_segments_whose_indexes_were_not_written() {
         assert!(!put(&shard, 1).duplicate);
     }
 }
+
+#[test]
+fn a_producer_is_remembered_when_its_segment_is_gone_and_the_next_is_empty() {
+    let options = ShardOptions {
+        durability: Durability::Written,
+        ..small_segments()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let shard = store.create_shard(SHARD, options).unwrap();
+    let put = |shard: &millstream_engine::Shard| {
+        let record = [Record::new("k", b"once")];
+        shard.try_append_from(99, 0, &record).unwrap().wait()
+    };
+    assert!(!put(&shard).unwrap().duplicate);
+    // Its numbers jump after a crash, which begins a segment.
+    let copy = crash(dir.path());
+    let store = open(copy.path());
+    let shard = store.open_shard(SHARD, options).unwrap();
+    assert_eq!(shard.trim(shard.end()).unwrap(), 1);
+    let copy = crash(copy.path());
+    let store = open(copy.path());
+    let shard = store.open_shard(SHARD, options).unwrap();
+    assert!(put(&shard).unwrap().duplicate);
+    assert!(read_from(&shard, Position::Oldest).is_empty());
+}

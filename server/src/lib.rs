@@ -9,6 +9,7 @@
 //! - `kinesis`: the front that speaks the API of Amazon Kinesis Data Streams over HTTP.
 //! - `listener` and `tls`: what both fronts stand on.
 
+mod capacity;
 mod catalog;
 pub mod config;
 mod credentials;

@@ -74,13 +74,17 @@ impl Server {
                 .map(Clients::load)
                 .transpose()?;
             let service = open(&opening)?;
-            Ok((service, Tls::open(&opening.tls, &opening.data)?, clients))
+            let tls = Tls::open(&opening.tls, &opening.data)?;
+            let kinesis = opening.kinesis.address();
+            let kinesis = kinesis.map(|_| kinesis::Opened::of(&opening)).transpose()?;
+            Ok((service, tls, clients, kinesis))
         });
         let stopped = |_| ServerError::Stopped { part: "opening" };
         let opened: Result<_, ServerError> = opened.await.map_err(stopped)?;
-        let (service, tls, clients) = opened?;
+        let (service, tls, clients, for_kinesis) = opened?;
         let (service, tls) = (Arc::new(service), tls.map(Arc::new));
         let clients = clients.map(Arc::new);
+        service.resume();
         let (trigger, shutdown) = shutdown::channel();
         if let Some(tls) = &tls {
             tokio::spawn(Arc::clone(tls).follow_files(shutdown.clone()));
@@ -97,9 +101,10 @@ impl Server {
             Listener::new(listener, Arc::new(context)).run(grace),
         )];
         let mut kinesis_address = None;
-        if let Some((listener, address)) = kinesis {
+        if let (Some((listener, address)), Some(opened)) = (kinesis, for_kinesis) {
             let (service, tls) = (Arc::clone(&service), tls.clone());
-            let front = kinesis::Front::new(&config, service, tls, clients, shutdown.clone());
+            let front =
+                kinesis::Front::new(&config, service, tls, clients, shutdown.clone(), opened);
             let listener = Listener::new(listener, Arc::new(front));
             listening.push(tokio::spawn(listener.run(grace)));
             kinesis_address = Some(address);

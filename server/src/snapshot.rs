@@ -11,7 +11,7 @@ use millstream_engine::{
 
 use crate::{
     ServerError,
-    catalog::{Catalog, CatalogError, Image, StreamStatus},
+    catalog::{Catalog, CatalogError, Image, ShardLife},
 };
 
 /// How often the catalog may change while shards are copied.
@@ -45,8 +45,9 @@ pub fn snapshot(
         let named: HashSet<ShardId> = image
             .streams()?
             .iter()
-            .filter(|row| row.status == StreamStatus::Active)
-            .flat_map(|row| &row.shards)
+            .filter(|stream| stream.row.is_served())
+            .flat_map(|stream| &stream.shards)
+            .filter(|shard| shard.life != ShardLife::Opening)
             .map(|shard| ShardId(shard.id))
             .collect();
         for gone in copied.difference(&named).copied().collect::<Vec<_>>() {

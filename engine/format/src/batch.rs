@@ -19,7 +19,8 @@ use std::ops::DerefMut;
 
 use crate::{
     BATCH_HEADER_LEN, BATCH_MAGIC, BATCH_VERSION, FormatError, MAX_BODY_BYTES, MAX_KEY_CHARS,
-    MAX_PRODUCERS, MAX_RECORD_BYTES, RECORD_HEADER_LEN, Record, RecordView, crc32c, crc32c_append,
+    MAX_PRODUCERS, MAX_RECORD_BYTES, RECORD_HEADER_LEN, Record, RecordOutline, RecordView, crc32c,
+    crc32c_append,
 };
 
 /// Bytes of one entry of the producer table.
@@ -540,16 +541,35 @@ impl<B: DerefMut<Target = [u8]>> BatchBuilder<B> {
     /// Adds a record that was checked ([`Record::check`]); `false` when it does not fit.
     #[inline]
     pub fn push(&mut self, record: &Record<'_>) -> bool {
-        let len = record.encoded_len();
-        if !self.fits(len, 0) {
-            return false;
+        let pushed = self.push_with(&record.outline(), |data| {
+            data.copy_from_slice(record.data);
+            Ok::<(), std::convert::Infallible>(())
+        });
+        match pushed {
+            Ok(fits) => fits,
+            Err(never) => match never {},
         }
-        self.end += record.encode(&mut self.buffer[self.end..]);
+    }
+
+    /// The same for a record whose data is written by `write` to where it will lie.
+    ///
+    /// # Errors
+    /// That of `write`; the record is not in the batch then.
+    #[inline]
+    pub fn push_with<E>(
+        &mut self,
+        record: &RecordOutline<'_>,
+        write: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        if !self.fits(record.encoded_len(), 0) {
+            return Ok(false);
+        }
+        self.end += record.encode_with(&mut self.buffer[self.end..], write)?;
         self.count += 1;
         if self.end - self.summed >= CRC_RUN {
             self.sum();
         }
-        true
+        Ok(true)
     }
 
     /// Adds `count` records that are encoded and checked already; `false` when they do not fit.

@@ -8,7 +8,7 @@ use std::fmt;
 
 use md5::{Digest, Md5};
 
-use crate::Record;
+use crate::{Record, RecordOutline};
 use lanes::Backend;
 
 /// A place in the hash space, 0 to 2¹²⁸ − 1: the MD5 of a partition key read as a big-endian
@@ -37,16 +37,24 @@ impl HashKey {
         Backend::fastest().hash(keys.map(|key| (key.as_bytes(), None)), out);
     }
 
+    /// The places of many records of which only outlines are there; else as
+    /// [`HashKey::of_records`].
+    pub fn of_outlines<'a>(
+        records: impl IntoIterator<Item = RecordOutline<'a>>,
+        out: &mut Vec<HashKey>,
+    ) {
+        out.clear();
+        let records = records.into_iter();
+        out.reserve(records.size_hint().0);
+        let entries = records.map(|record| (record.key.as_bytes(), record.explicit_hash));
+        Backend::fastest().hash(entries, out);
+    }
+
     /// The places of many records, each as [`Record::hash_key`] has it: the explicit hash, or the
     /// place of the key. `out` is cleared, and then holds one place for each record, in their
     /// order; else as [`HashKey::of_partition_keys`].
     pub fn of_records(records: &[Record<'_>], out: &mut Vec<HashKey>) {
-        out.clear();
-        out.reserve(records.len());
-        let entries = records
-            .iter()
-            .map(|record| (record.key.as_bytes(), record.explicit_hash));
-        Backend::fastest().hash(entries, out);
+        HashKey::of_outlines(records.iter().map(Record::outline), out);
     }
 
     fn of_bytes(key: &[u8]) -> HashKey {

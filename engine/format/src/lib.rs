@@ -26,4 +26,4 @@ pub use constants::*;
 pub use error::FormatError;
 pub use hash_key::HashKey;
 pub use hash_range::{HashRange, ShardRouter};
-pub use record::{Record, RecordView};
+pub use record::{Record, RecordOutline, RecordView};

@@ -44,16 +44,21 @@ impl<'a> Record<'a> {
             .unwrap_or_else(|| HashKey::of_partition_key(self.key))
     }
 
+    /// What is known of it without its data.
+    #[must_use]
+    #[inline]
+    pub fn outline(&self) -> RecordOutline<'a> {
+        RecordOutline {
+            key: self.key,
+            explicit_hash: self.explicit_hash,
+            data_len: self.data.len(),
+        }
+    }
+
     /// Bytes that the record takes in a batch body, padding included.
     #[must_use]
     pub fn encoded_len(&self) -> usize {
-        let explicit = if self.explicit_hash.is_some() {
-            EXPLICIT_HASH_LEN
-        } else {
-            0
-        };
-        (RECORD_HEADER_LEN + explicit + self.key.len() + self.data.len())
-            .next_multiple_of(RECORD_ALIGN)
+        self.outline().encoded_len()
     }
 
     /// Checks the record against the format's limits and `max_record` bytes of data and key.
@@ -62,12 +67,7 @@ impl<'a> Record<'a> {
     /// # Errors
     /// [`FormatError::TooLarge`] when the key or the whole is over its limit.
     pub fn check(&self, index: u32, max_record: usize) -> Result<(), FormatError> {
-        check_sizes(
-            index,
-            self.key.len(),
-            self.data.len(),
-            max_record.min(MAX_RECORD_BYTES),
-        )
+        self.outline().check(index, max_record)
     }
 
     /// Writes the record to the front of `out` and returns the bytes taken.
@@ -76,10 +76,72 @@ impl<'a> Record<'a> {
     /// When `out` is shorter than [`Record::encoded_len`], or the record was not checked.
     #[inline]
     pub fn encode(&self, out: &mut [u8]) -> usize {
-        assert!(self.key.len() <= MAX_KEY_BYTES && self.data.len() <= MAX_RECORD_BYTES);
+        let written = self.outline().encode_with(out, |data| {
+            data.copy_from_slice(self.data);
+            Ok::<(), std::convert::Infallible>(())
+        });
+        match written {
+            Ok(total) => total,
+            Err(never) => match never {},
+        }
+    }
+}
+
+/// A record whose data is not there yet: it is written, or decoded, to where it will lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RecordOutline<'a> {
+    /// Partition key; empty where the caller has none.
+    pub key: &'a str,
+    /// Overrides the MD5 of the key as the record's place in the hash space.
+    pub explicit_hash: Option<HashKey>,
+    /// Bytes of the payload.
+    pub data_len: usize,
+}
+
+impl RecordOutline<'_> {
+    /// Bytes that the record takes in a batch body, padding included.
+    #[must_use]
+    #[inline]
+    pub fn encoded_len(&self) -> usize {
+        let explicit = if self.explicit_hash.is_some() {
+            EXPLICIT_HASH_LEN
+        } else {
+            0
+        };
+        (RECORD_HEADER_LEN + explicit + self.key.len() + self.data_len)
+            .next_multiple_of(RECORD_ALIGN)
+    }
+
+    /// As [`Record::check`].
+    ///
+    /// # Errors
+    /// [`FormatError::TooLarge`] when the key or the whole is over its limit.
+    pub fn check(&self, index: u32, max_record: usize) -> Result<(), FormatError> {
+        check_sizes(
+            index,
+            self.key.len(),
+            self.data_len,
+            max_record.min(MAX_RECORD_BYTES),
+        )
+    }
+
+    /// Writes the record to the front of `out`, its data by `write`, and returns the bytes taken.
+    ///
+    /// # Errors
+    /// That of `write`; `out` then holds half a record.
+    ///
+    /// # Panics
+    /// As [`Record::encode`].
+    #[inline]
+    pub fn encode_with<E>(
+        &self,
+        out: &mut [u8],
+        write: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        assert!(self.key.len() <= MAX_KEY_BYTES && self.data_len <= MAX_RECORD_BYTES);
         let total = self.encoded_len();
         let out = &mut out[..total];
-        out[0..4].copy_from_slice(&(self.data.len() as u32).to_le_bytes());
+        out[0..4].copy_from_slice(&(self.data_len as u32).to_le_bytes());
         out[4..6].copy_from_slice(&(self.key.len() as u16).to_le_bytes());
         let mut at = RECORD_HEADER_LEN;
         let mut flags = 0u16;
@@ -91,10 +153,10 @@ impl<'a> Record<'a> {
         out[6..8].copy_from_slice(&flags.to_le_bytes());
         out[at..at + self.key.len()].copy_from_slice(self.key.as_bytes());
         at += self.key.len();
-        out[at..at + self.data.len()].copy_from_slice(self.data);
-        at += self.data.len();
-        out[at..].fill(0);
-        total
+        let (data, padding) = out[at..].split_at_mut(self.data_len);
+        write(data)?;
+        padding.fill(0);
+        Ok(total)
     }
 }
 

@@ -468,7 +468,7 @@ impl Space {
 
 #[cfg(test)]
 mod tests {
-    use std::{thread, time::Duration};
+    use std::thread;
 
     use super::*;
     use crate::{Buffer, CursorStart};
@@ -488,7 +488,7 @@ mod tests {
         lock(&core.log).roll_wanted = true;
         core.call_writer();
         while space.active().ordinal == before {
-            thread::sleep(Duration::from_millis(1));
+            thread::yield_now();
         }
         assert_eq!(space.records_from(&ledger, 1), 2);
         assert_eq!(space.next_held(&ledger, 1), 1);

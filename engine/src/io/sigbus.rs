@@ -14,13 +14,12 @@
 #[cfg(test)]
 mod tests;
 
+// Words that a handler of a signal looks at, whatever stands in for `std`.
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
 use std::{
     ffi::{c_int, c_void},
     io, mem, ptr,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence},
-    },
+    sync::{Mutex, PoisonError},
 };
 
 #[cfg(target_os = "linux")]

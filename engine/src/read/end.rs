@@ -70,13 +70,14 @@ fn walk_to_end(
         offset: header.block.into(),
         sequence: header.base_sequence,
     };
-    // No record of this segment has a number that a later one has.
-    let mut most = u64::MAX;
+    // No record of this segment has a number that a later one has; and what a later one knew to
+    // be durable is not cut off by a hole.
+    let (mut most, mut known) = (u64::MAX, 0);
     let mut later = segments.after(segment.ordinal);
     while let Some(next) = later {
         match next.header(device) {
             Ok(header) => {
-                most = header.base_sequence;
+                (most, known) = (header.base_sequence, header.watermark);
                 break;
             }
             Err(Error::Damaged { .. }) => later = segments.after(next.ordinal),
@@ -87,7 +88,7 @@ fn walk_to_end(
         // What an index covers had been acknowledged when it was made.
         let dir = segment.path.parent().unwrap_or(Path::new("."));
         let checkpoint = Checkpoint::load(device, dir, segment.ordinal, header.epoch);
-        checkpoint.map_or(0, |checkpoint| checkpoint.end_sequence)
+        checkpoint.map_or(known, |checkpoint| checkpoint.end_sequence.max(known))
     });
     Ok(end_of_batches(spot, most, acknowledged))
 }

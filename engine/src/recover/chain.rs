@@ -9,7 +9,10 @@ use crate::{
     ground::Ground,
     index::Checkpoint,
     options::Durability,
-    read::end::segment_end,
+    read::{
+        end::{end_of_batches, segment_end},
+        walk::Spot,
+    },
     segment::{Segment, SegmentHeader, SegmentList},
     sequence::{SequenceNumber, ShardId},
 };
@@ -200,6 +203,25 @@ impl Chain {
             }
         }
         Ok(None)
+    }
+
+    /// Where what lies behind the active segment is lost, says where that one ends: at the first
+    /// hole behind which nothing is known to be durable. Nobody else would know what the scan saw.
+    pub(super) fn end_before_lost(&self, ground: &Ground, scan: &Scan) -> Result<(), Error> {
+        if self.lost.is_empty() {
+            return Ok(());
+        }
+        let spot = Spot {
+            segment: Arc::clone(&self.active),
+            header: self.header,
+            map: ground.maps.map(&*ground.device, &self.active)?,
+            offset: scan.end.offset,
+            sequence: scan.end.sequence,
+        };
+        let mut end = end_of_batches(spot, u64::MAX, Some(scan.watermark));
+        end.last_time_ms = end.last_time_ms.max(scan.end.last_time_ms);
+        self.active.set_end(end);
+        Ok(())
     }
 
     /// Where records are lost at the end, of which nobody knows how many: the number after the

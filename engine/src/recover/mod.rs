@@ -165,10 +165,11 @@ pub(crate) fn open(
     if let Some(ahead) = found.ahead {
         void_ahead = scan::look_ahead(ground, id, dir, ahead, &found.header, scan.end.sequence)?;
         if void_ahead.watermark > scan.end.sequence && options.durability == Durability::Durable {
-            void_ahead = Beyond::default();
+            let known = std::mem::take(&mut void_ahead).watermark;
             if found.go_ahead(ground, dir)? {
                 scan = found.scan(ground, ceiling, options.segment_bytes)?;
             }
+            scan.watermark = scan.watermark.max(known);
         }
     }
     let Chain {
@@ -204,6 +205,9 @@ pub(crate) fn open(
     let mut end = scan.end;
     if let Some(damage) = damage {
         tracing::error!(shard = %id, %damage, "acknowledged records are damaged; the shard is read-only");
+        if options.durability == Durability::Durable {
+            found.end_before_lost(ground, &scan)?;
+        }
         let seen = scan.watermark.max(scan.beyond.end_sequence);
         let mut watermark = ceiling.unwrap_or(seen.max(end.sequence));
         if let Some(end) = found.lost_end() {

@@ -72,7 +72,7 @@ pub(crate) struct Scan {
     pub unreadable: bool,
     pub beyond: Beyond,
     pub index: SparseIndex,
-    /// The producers of the checkpoint from which the walk began, if there was one.
+    /// The producers of the checkpoint, if there was one.
     pub checkpointed: Option<Producers>,
     /// The puts that were seen.
     pub puts: Vec<RecentPut>,
@@ -231,6 +231,9 @@ impl Scan {
         let Some(mut checkpoint) = Checkpoint::load(&*ground.device, dir, ordinal, epoch) else {
             return first.clone();
         };
+        // Whatever becomes of the index: the segments before may be gone, and what they said of
+        // producers is nowhere else. Puts at or after the end that is found are forgotten then.
+        self.checkpointed = Some(std::mem::take(&mut checkpoint.producers));
         let Some(last) = checkpoint.index.entries().last().copied() else {
             return first.clone();
         };
@@ -249,7 +252,6 @@ impl Scan {
             return first.clone();
         }
         self.index = std::mem::take(&mut checkpoint.index);
-        self.checkpointed = Some(checkpoint.producers);
         self.end = SegmentEnd {
             offset: spot.offset,
             sequence: spot.sequence,

@@ -19,6 +19,8 @@ const MOST_IN_A_ROW: u32 = 8;
 struct Before {
     epoch: u64,
     segment_bytes: u64,
+    /// Its first batch.
+    start: Spot,
     /// Sequence number after its last record, as far as its batches go on without a hole.
     end: u64,
 }
@@ -79,8 +81,12 @@ impl Segment {
             (None, None) => self.ordinal == 0,
         };
         let first = first_batch(&mut spot, ours)?;
-        let expected = match &before {
-            Some(before) => Some(before.end),
+        let expected = match before.as_ref().map(|before| before.start.clone()) {
+            // What this one knows to be durable there goes on behind a hole.
+            Some(start) => {
+                let end = end_of_batches(start, first.first_sequence, Some(first.watermark));
+                Some(end.sequence)
+            }
             None => self.base_alone(device, dir, first.epoch, block.into()),
         };
         let base = match spot.offset == u64::from(block) {
@@ -117,7 +123,8 @@ impl Segment {
         Some(Before {
             epoch: header.epoch,
             segment_bytes: header.segment_bytes,
-            end: end_of_batches(spot, u64::MAX, None).sequence,
+            end: end_of_batches(spot.clone(), u64::MAX, None).sequence,
+            start: spot,
         })
     }
 

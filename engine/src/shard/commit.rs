@@ -424,6 +424,11 @@ impl ShardCore {
     pub(crate) fn mark_closed(self: &Arc<Self>, to: &mut dyn Submitter) -> bool {
         let mut log = lock(&self.log);
         let stage = lock(&self.stage);
+        // Whoever closes has not come to this shard yet, and until then more may be staged.
+        let taking = matches!(stage.condition, Condition::Open | Condition::NoSpace);
+        if taking && !log.failed {
+            return false;
+        }
         let writable = matches!(stage.condition, Condition::Closed) && !log.failed;
         // A mark of before does not vouch for what was staged since: that is still to be written.
         let nothing = !writable || (log.closed && stage.is_empty());

@@ -141,9 +141,12 @@ impl Log {
         self.file = Some(file);
     }
 
-    /// Whether the preparer should make the next segment.
+    /// Whether the preparer should make the next segment. Not before the header of the active one
+    /// is durable: of two files without a header, one behind the other, the first has lost it.
     pub(crate) fn wants_successor(&self) -> bool {
-        self.successor.is_none() && (self.roll_wanted || self.prepared.is_half_used())
+        self.successor.is_none()
+            && self.committed.offset > 0
+            && (self.roll_wanted || self.prepared.is_half_used())
     }
 
     /// Whether the active segment waits to be flushed, so that it can be sealed.

@@ -9,6 +9,7 @@ pub(crate) mod log;
 pub(crate) mod preparing;
 pub(crate) mod producers;
 pub(crate) mod ready;
+mod seal;
 pub(crate) mod staging;
 pub(crate) mod status;
 pub(crate) mod ticket;
@@ -186,8 +187,12 @@ impl ShardCore {
 
     /// Why nothing more will be readable, if so.
     pub(crate) fn ended(&self) -> Option<Error> {
-        match &lock(&self.stage).condition {
-            Condition::Open | Condition::NoSpace => None,
+        let stage = lock(&self.stage);
+        match &stage.condition {
+            Condition::Open | Condition::NoSpace => {
+                let drained = stage.sealed && self.watermark.get() >= stage.next();
+                drained.then_some(Error::Sealed { shard: self.id })
+            }
             ended => ended.error(self.id),
         }
     }

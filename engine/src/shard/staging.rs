@@ -87,6 +87,8 @@ struct OpenBatch {
 pub(crate) struct Stage {
     pub shard: ShardId,
     pub condition: Condition,
+    /// Whether appends have ended for good.
+    pub sealed: bool,
     pub generation: Arc<Generation>,
     /// Generations that ended while writes of theirs were in flight.
     older: Vec<Weak<Generation>>,
@@ -113,6 +115,7 @@ impl Stage {
         Stage {
             shard,
             condition: Condition::Open,
+            sealed: false,
             generation: Generation::new(),
             older: Vec::new(),
             producers: Producers::default(),
@@ -126,6 +129,11 @@ impl Stage {
             batch_limit,
             call_at: 0,
         }
+    }
+
+    /// The next sequence number to be given.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
     }
 
     pub(crate) fn last_time_ms(&self) -> u64 {
@@ -143,6 +151,9 @@ impl Stage {
 
     /// Whether a put is new, or where it went when it was taken.
     fn admit(&self, producer: Option<(u64, u64)>) -> Result<Option<Appended>, Error> {
+        if self.sealed && matches!(self.condition, Condition::Open | Condition::NoSpace) {
+            return self.admit_sealed(producer).map(Some);
+        }
         if let Some(error) = self.condition.error(self.shard) {
             return Err(error);
         }
@@ -151,12 +162,21 @@ impl Stage {
         };
         Ok(match self.producers.admit(self.shard, id, number)? {
             Admission::New => None,
-            Admission::Duplicate(put) => Some(Appended {
-                first: SequenceNumber(put.first),
-                count: put.count,
-                duplicate: true,
-            }),
+            Admission::Duplicate(put) => Some(taken(put)),
         })
+    }
+
+    /// A sealed shard takes nothing, but still knows what it took.
+    fn admit_sealed(&self, producer: Option<(u64, u64)>) -> Result<Appended, Error> {
+        let sealed = Error::Sealed { shard: self.shard };
+        let Some((id, number)) = producer else {
+            return Err(sealed);
+        };
+        match self.producers.admit(self.shard, id, number) {
+            Ok(Admission::Duplicate(put)) => Ok(taken(put)),
+            Err(error @ Error::TakenBefore { .. }) => Err(error),
+            _ => Err(sealed),
+        }
     }
 
     fn take_numbers(&mut self, count: u32, producer: Option<(u64, u64)>) -> Appended {
@@ -399,6 +419,15 @@ impl Stage {
         self.queue.clear();
         self.queued_bytes = 0;
         self.open = None;
+    }
+}
+
+/// Where a put went that was taken before.
+fn taken(put: RecentPut) -> Appended {
+    Appended {
+        first: SequenceNumber(put.first),
+        count: put.count,
+        duplicate: true,
     }
 }
 

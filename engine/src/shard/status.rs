@@ -11,6 +11,8 @@ use crate::{recover::OpenReport, segment::list::lock, sequence::SequenceNumber};
 pub enum ShardState {
     /// Read and write.
     Open,
+    /// Read; no more writes, for good.
+    Sealed,
     /// Read; writes are refused until the medium has room, which is looked for all the time.
     NoSpace,
     /// Read around the damage; no writes.
@@ -44,13 +46,16 @@ impl Shard {
     #[must_use]
     pub fn status(&self) -> ShardStatus {
         let bytes = self.core.bytes();
-        let state = match &lock(&self.core.stage).condition {
+        let stage = lock(&self.core.stage);
+        let state = match &stage.condition {
+            Condition::Open | Condition::NoSpace if stage.sealed => ShardState::Sealed,
             Condition::Open => ShardState::Open,
             Condition::NoSpace => ShardState::NoSpace,
             Condition::ReadOnly(damage) => ShardState::ReadOnly(Arc::clone(damage)),
             Condition::Poisoned(cause) => ShardState::Poisoned(Arc::clone(cause)),
             Condition::Closed => ShardState::Closed,
         };
+        drop(stage);
         ShardStatus {
             state,
             oldest: self.oldest(),

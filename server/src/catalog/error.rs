@@ -69,12 +69,6 @@ pub enum CatalogError {
         /// The name.
         name: String,
     },
-    /// There is no stream of that name.
-    #[error("there is no stream {name:?}")]
-    NoStream {
-        /// The name.
-        name: String,
-    },
 }
 
 impl CatalogError {

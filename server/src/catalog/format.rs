@@ -8,7 +8,10 @@ use redb::{ReadTransaction, TableDefinition, TableError, WriteTransaction};
 use super::CatalogError;
 
 /// The format that this build writes, and the newest that it reads.
-pub const CATALOG_FORMAT: u64 = 1;
+pub const CATALOG_FORMAT: u64 = 2;
+
+/// The one that is migrated.
+const FORMAT_BEFORE: u64 = 1;
 
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 const FORMAT_KEY: &str = "format";
@@ -19,8 +22,11 @@ pub(super) fn init(txn: &WriteTransaction) -> Result<(), redb::Error> {
     Ok(())
 }
 
-/// Refuses a catalog of another format.
-pub(super) fn check(txn: &ReadTransaction, path: &Path) -> Result<(), CatalogError> {
+/// Whether the catalog is of the format before, and to be migrated.
+///
+/// # Errors
+/// When it is of a format that this build does not know.
+pub(super) fn is_old(txn: &ReadTransaction, path: &Path) -> Result<bool, CatalogError> {
     let not_a_catalog = |reason| CatalogError::NotACatalog {
         path: path.to_owned(),
         reason,
@@ -37,7 +43,8 @@ pub(super) fn check(txn: &ReadTransaction, path: &Path) -> Result<(), CatalogErr
         .map_err(CatalogError::database("reading", path))?
         .map(|value| value.value());
     match found {
-        Some(CATALOG_FORMAT) => Ok(()),
+        Some(CATALOG_FORMAT) => Ok(false),
+        Some(FORMAT_BEFORE) => Ok(true),
         Some(found) => Err(CatalogError::Format {
             path: path.to_owned(),
             found,

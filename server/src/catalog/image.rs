@@ -7,7 +7,7 @@ use millstream_engine::{
     inspect::{Expected, ExpectedShards},
 };
 
-use super::{Catalog, CatalogError, FILE_NAME, StreamRow, StreamStatus};
+use super::{Catalog, CatalogError, FILE_NAME, ShardLife, WholeStream};
 
 /// How often a file that changes is read again.
 const ATTEMPTS: u32 = 100;
@@ -65,7 +65,7 @@ impl Image {
     ///
     /// # Errors
     /// When it does not open.
-    pub(crate) fn streams(&self) -> Result<Vec<StreamRow>, CatalogError> {
+    pub(crate) fn streams(&self) -> Result<Vec<WholeStream>, CatalogError> {
         let copy =
             tempfile::tempdir().map_err(CatalogError::io("copying", Path::new(FILE_NAME)))?;
         let target = copy.path().join(FILE_NAME);
@@ -73,18 +73,19 @@ impl Image {
         Catalog::open(copy.path())?.load()
     }
 
-    /// What it says of shards: those of streams that are made wholly have to be there.
+    /// What it says of shards: those that are made wholly have to be there.
     ///
     /// # Errors
     /// As [`Image::streams`].
     pub(crate) fn expected_shards(&self) -> Result<ExpectedShards, CatalogError> {
         let mut expected = ExpectedShards::new();
-        for row in self.streams()? {
-            for shard in &row.shards {
+        for stream in self.streams()? {
+            let row = &stream.row;
+            for shard in &stream.shards {
                 let of_shard = Expected {
                     range: Some(shard.range),
                     lossy: row.durability == Durability::Written,
-                    finished: row.status == StreamStatus::Active,
+                    finished: row.is_served() && shard.life != ShardLife::Opening,
                 };
                 expected.insert(ShardId(shard.id), of_shard);
             }

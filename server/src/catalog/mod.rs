@@ -1,15 +1,23 @@
 //! The catalog: which streams there are, and which shards of the store are theirs.
 //!
-//! One file beside the store, changed in transactions that are durable when they return. The
-//! order of steps keeps half-made things invisible: the rows of a stream come before its shards
-//! and go after them, and only a stream whose row says active is shown.
+//! One file beside the store, changed in transactions that are durable when they return. Rows
+//! come before what they name and go after it: the row of a shard is there before its directory
+//! and until after, so that whatever a crash leaves half-made or half-removed has a row that says
+//! so.
 
+mod account;
+mod consumers;
 mod counters;
 mod error;
 mod format;
 mod image;
+mod migration;
+mod policies;
+mod rows;
 mod shards;
 mod streams;
+mod tags;
+mod targets;
 
 use std::{
     fs, io,
@@ -17,15 +25,17 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
-use millstream_engine::{
-    CompressionChoice, Durability,
-    format::{HashKey, HashRange},
-};
+use millstream_engine::format::{HashKey, HashRange};
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 
+pub(crate) use account::Commitment;
 pub use error::CatalogError;
 pub use format::CATALOG_FORMAT;
 pub(crate) use image::Image;
+pub(crate) use rows::{
+    ConsumerRow, ConsumerStatus, Metrics, NewStream, Owner, ShardLife, ShardRow, StreamMode,
+    StreamRow, StreamStatus, WholeStream,
+};
 
 /// Name of the catalog's file in the data directory.
 pub(crate) const FILE_NAME: &str = "catalog.redb";
@@ -33,52 +43,6 @@ pub(crate) const FILE_NAME: &str = "catalog.redb";
 pub(crate) const NEW_FILE_NAME: &str = "catalog.redb.new";
 /// Memory for pages of the catalog; it is read once, at start.
 const CACHE_BYTES: usize = 8 << 20;
-
-/// Where a stream is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StreamStatus {
-    /// Its shards are being made; removed at the next start.
-    Creating,
-    /// In use.
-    Active,
-    /// Its shards are being removed, which the next start goes on with.
-    Deleting,
-}
-
-/// A stream as the catalog has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StreamRow {
-    /// Never used again.
-    pub id: u64,
-    pub name: String,
-    /// Milliseconds since 1970.
-    pub created_ms: u64,
-    pub retention_hours: u32,
-    pub status: StreamStatus,
-    pub compression: CompressionChoice,
-    pub durability: Durability,
-    /// In the order of their ranges.
-    pub shards: Vec<ShardRow>,
-}
-
-/// A shard as the catalog has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ShardRow {
-    /// Its number in the store, never used again.
-    pub id: u64,
-    pub range: HashRange,
-}
-
-/// What a stream is made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NewStream {
-    pub name: String,
-    pub created_ms: u64,
-    pub shards: u32,
-    pub retention_hours: u32,
-    pub compression: CompressionChoice,
-    pub durability: Durability,
-}
 
 /// The open catalog. One process has it at a time.
 #[derive(Debug)]
@@ -108,7 +72,13 @@ impl Catalog {
             .open(&path)
             .map_err(CatalogError::database("opening", &path))?;
         let catalog = Catalog::of(database, path);
-        format::check(&catalog.read()?, &catalog.path)?;
+        if format::is_old(&catalog.read()?, &catalog.path)? {
+            tracing::info!(catalog = %catalog.path.display(), format = CATALOG_FORMAT, "the catalog is brought to this build's format");
+            catalog.write(|txn| {
+                migration::from_format_1(txn)?;
+                format::init(txn)
+            })?;
+        }
         Ok(catalog)
     }
 
@@ -128,8 +98,7 @@ impl Catalog {
         catalog.write(|txn| {
             format::init(txn)?;
             counters::init(txn)?;
-            streams::init(txn)?;
-            shards::init(txn)
+            init(txn)
         })?;
         drop(catalog);
         fs::rename(&fresh, path).map_err(CatalogError::io("renaming", &fresh))?;
@@ -157,8 +126,7 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::OtherStore`] when they are in another one.
     pub(crate) fn join_store(&self, store: u64) -> Result<(), CatalogError> {
-        let txn = self.read()?;
-        match self.named("reading", || format::store(&txn))? {
+        match self.look(format::store)? {
             Some(found) if found == store => Ok(()),
             Some(found) => Err(CatalogError::OtherStore {
                 path: self.path.clone(),
@@ -170,92 +138,218 @@ impl Catalog {
     }
 
     /// Every stream, in the order of names.
-    pub(crate) fn load(&self) -> Result<Vec<StreamRow>, CatalogError> {
-        let txn = self.read()?;
-        self.named("reading", || {
-            let mut rows = streams::all(&txn)?;
-            for row in &mut rows {
-                row.shards = shards::of_stream(&txn, row.id)?;
-            }
-            Ok(rows)
+    pub(crate) fn load(&self) -> Result<Vec<WholeStream>, CatalogError> {
+        self.look(|txn| {
+            let whole = |row: StreamRow| {
+                Ok(WholeStream {
+                    shards: shards::of_stream(txn, row.id)?,
+                    consumers: consumers::of_stream(txn, row.id)?,
+                    target: targets::of_stream(txn, row.id)?,
+                    row,
+                })
+            };
+            streams::all(txn)?.into_iter().map(whole).collect()
         })
     }
 
     /// The number that the next shard gets: every shard that the catalog ever named is below it.
     pub(crate) fn next_shard_id(&self) -> Result<u64, CatalogError> {
-        let txn = self.read()?;
-        self.named("reading", || counters::next_shard(&txn))
+        self.look(counters::next_shard)
     }
 
     /// Writes the rows of a stream whose shards are to be made, and gives them their numbers.
     ///
     /// # Errors
     /// [`CatalogError::StreamExists`], also while one of that name is being made or deleted.
-    pub(crate) fn begin_create(&self, stream: &NewStream) -> Result<StreamRow, CatalogError> {
-        let mut exists = false;
-        let row = self.write(|txn| {
-            exists = streams::get(txn, &stream.name)?.is_some();
-            if exists {
+    pub(crate) fn begin_create(&self, new: &NewStream) -> Result<WholeStream, CatalogError> {
+        let made = self.write(|txn| {
+            if streams::id_of(txn, &new.name)?.is_some() {
                 return Ok(None);
             }
             let id = counters::take_stream(txn)?;
-            let first = counters::take_shards(txn, stream.shards)?;
-            let shards = HashRange::even(stream.shards)
-                .into_iter()
-                .zip(first..)
-                .map(|(range, id)| ShardRow { id, range })
-                .collect();
+            let first = counters::take_shards(txn, new.shards)?;
+            let shard = |((range, id), number)| ShardRow {
+                number,
+                id,
+                range,
+                created_s: new.created_ms / 1000,
+                opened_ms: new.created_ms,
+                parents: [None, None],
+                life: ShardLife::Open,
+            };
+            let ranges = HashRange::even(new.shards).into_iter();
+            let shards: Vec<ShardRow> = ranges.zip(first..).zip(0..).map(shard).collect();
             let row = StreamRow {
                 id,
-                name: stream.name.clone(),
-                created_ms: stream.created_ms,
-                retention_hours: stream.retention_hours,
+                name: new.name.clone(),
+                created_ms: new.created_ms,
+                retention_hours: new.retention_hours,
                 status: StreamStatus::Creating,
-                compression: stream.compression,
-                durability: stream.durability,
+                compression: new.compression,
+                durability: new.durability,
+                mode: new.mode,
+                max_record_kib: new.max_record_kib,
+                encryption_key: None,
+                monitoring: Metrics::default(),
+                warm_mibps: new.warm_mibps,
+                last_consumer_s: 0,
+            };
+            streams::put(txn, &row)?;
+            shards::put(txn, row.id, &shards)?;
+            tags::put(txn, &Owner::stream(id), &new.tags, usize::MAX)?;
+            Ok(Some(WholeStream {
+                row,
                 shards,
-            };
-            streams::put(txn, &row)?;
-            shards::put(txn, row.id, &row.shards)?;
-            Ok(Some(row))
+                consumers: Vec::new(),
+                target: None,
+            }))
         })?;
-        row.ok_or_else(|| CatalogError::StreamExists {
-            name: stream.name.clone(),
+        made.ok_or_else(|| CatalogError::StreamExists {
+            name: new.name.clone(),
         })
     }
 
-    /// Moves a stream on in its life, or changes its retention.
-    ///
-    /// # Errors
-    /// [`CatalogError::NoStream`] when it is not there.
-    pub(crate) fn update(
+    /// Writes a stream's row anew.
+    pub(crate) fn put_stream(&self, row: &StreamRow) -> Result<(), CatalogError> {
+        self.write(|txn| streams::put(txn, row))
+    }
+
+    /// Writes a stream's row and the rows of shards that are to be made, which are given their
+    /// numbers in the store.
+    pub(crate) fn begin_reshard(
         &self,
-        name: &str,
-        change: impl FnOnce(&mut StreamRow),
+        row: &StreamRow,
+        target: Option<u32>,
+        children: &mut [ShardRow],
     ) -> Result<(), CatalogError> {
-        let found = self.write(|txn| {
-            let Some(mut row) = streams::get(txn, name)? else {
-                return Ok(false);
-            };
-            change(&mut row);
-            streams::put(txn, &row)?;
-            Ok(true)
-        })?;
-        if found {
-            Ok(())
-        } else {
-            Err(CatalogError::NoStream {
-                name: name.to_owned(),
-            })
-        }
+        self.write(|txn| {
+            let count = u32::try_from(children.len()).unwrap_or(u32::MAX);
+            let first = counters::take_shards(txn, count)?;
+            for (child, id) in children.iter_mut().zip(first..) {
+                child.id = id;
+            }
+            streams::put(txn, row)?;
+            targets::put(txn, row.id, target)?;
+            shards::put(txn, row.id, children)
+        })
     }
 
-    /// Removes the rows of a stream whose shards are gone. Not there is no error.
-    pub(crate) fn remove(&self, name: &str) -> Result<(), CatalogError> {
-        self.write(|txn| match streams::remove(txn, name)? {
-            Some(id) => shards::remove(txn, id),
-            None => Ok(()),
+    /// Writes a stream's row and those of shards that have changed, all or nothing.
+    pub(crate) fn put_shards(
+        &self,
+        row: &StreamRow,
+        target: Option<u32>,
+        changed: &[ShardRow],
+    ) -> Result<(), CatalogError> {
+        self.write(|txn| {
+            streams::put(txn, row)?;
+            targets::put(txn, row.id, target)?;
+            shards::put(txn, row.id, changed)
         })
+    }
+
+    /// Removes the rows of shards that are gone.
+    pub(crate) fn remove_shards(&self, stream: u64, numbers: &[u32]) -> Result<(), CatalogError> {
+        self.write(|txn| shards::remove(txn, stream, numbers))
+    }
+
+    /// Removes the rows of a stream whose shards are gone, with everything that hangs on it. Not
+    /// there is no error.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), CatalogError> {
+        self.write(|txn| {
+            let Some(id) = streams::id_of(txn, name)? else {
+                return Ok(());
+            };
+            streams::remove(txn, name)?;
+            shards::remove_all(txn, id)?;
+            targets::put(txn, id, None)?;
+            consumers::remove_all(txn, id)?;
+            policies::remove_all(txn, id)?;
+            tags::remove_all(txn, &Owner::stream(id))
+        })
+    }
+
+    /// Writes a new consumer with its tags, and its stream's row.
+    pub(crate) fn begin_consumer(
+        &self,
+        stream: &StreamRow,
+        consumer: &ConsumerRow,
+        tags: &[(String, String)],
+    ) -> Result<(), CatalogError> {
+        let owner = Owner {
+            stream: stream.id,
+            consumer: Some(consumer.name.clone()),
+        };
+        self.write(|txn| {
+            streams::put(txn, stream)?;
+            consumers::put(txn, stream.id, consumer)?;
+            tags::put(txn, &owner, tags, usize::MAX)?;
+            Ok(())
+        })
+    }
+
+    /// Writes a consumer's row anew.
+    pub(crate) fn put_consumer(
+        &self,
+        stream: u64,
+        consumer: &ConsumerRow,
+    ) -> Result<(), CatalogError> {
+        self.write(|txn| consumers::put(txn, stream, consumer))
+    }
+
+    /// Removes a consumer with everything that hangs on it.
+    pub(crate) fn remove_consumer(&self, stream: u64, name: &str) -> Result<(), CatalogError> {
+        let owner = Owner {
+            stream,
+            consumer: Some(name.to_owned()),
+        };
+        self.write(|txn| {
+            consumers::remove(txn, stream, name)?;
+            policies::remove(txn, &owner)?;
+            tags::remove_all(txn, &owner)
+        })
+    }
+
+    /// Tags in the order of their keys.
+    pub(crate) fn tags(&self, owner: &Owner) -> Result<Vec<(String, String)>, CatalogError> {
+        self.look(|txn| tags::of_owner(txn, owner))
+    }
+
+    /// Adds tags, in place of those with the same keys; `false`, and nothing is changed, when
+    /// there would be more than `most`.
+    pub(crate) fn put_tags(
+        &self,
+        owner: &Owner,
+        tags: &[(String, String)],
+        most: usize,
+    ) -> Result<bool, CatalogError> {
+        self.write(|txn| tags::put(txn, owner, tags, most))
+    }
+
+    /// Removes tags; one that is not there is no error.
+    pub(crate) fn remove_tags(&self, owner: &Owner, keys: &[String]) -> Result<(), CatalogError> {
+        self.write(|txn| tags::remove(txn, owner, keys))
+    }
+
+    pub(crate) fn policy(&self, owner: &Owner) -> Result<Option<String>, CatalogError> {
+        self.look(|txn| policies::of_owner(txn, owner))
+    }
+
+    pub(crate) fn put_policy(&self, owner: &Owner, policy: &str) -> Result<(), CatalogError> {
+        self.write(|txn| policies::put(txn, owner, policy))
+    }
+
+    /// Whether there was one.
+    pub(crate) fn remove_policy(&self, owner: &Owner) -> Result<bool, CatalogError> {
+        self.write(|txn| policies::remove(txn, owner))
+    }
+
+    pub(crate) fn commitment(&self) -> Result<Commitment, CatalogError> {
+        self.look(account::commitment)
+    }
+
+    pub(crate) fn put_commitment(&self, commitment: Commitment) -> Result<(), CatalogError> {
+        self.write(|txn| account::put_commitment(txn, commitment))
     }
 
     fn read(&self) -> Result<ReadTransaction, CatalogError> {
@@ -317,13 +411,25 @@ impl Catalog {
         Ok(())
     }
 
-    fn named<T>(
+    /// Reads what `look` looks at, all of it as it was at one moment.
+    fn look<T>(
         &self,
-        doing: &'static str,
-        work: impl FnOnce() -> Result<T, redb::Error>,
+        look: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, CatalogError> {
-        work().map_err(CatalogError::database(doing, &self.path))
+        let txn = self.read()?;
+        look(&txn).map_err(CatalogError::database("reading", &self.path))
     }
+}
+
+/// Makes the tables that there are not.
+fn init(txn: &WriteTransaction) -> Result<(), redb::Error> {
+    streams::init(txn)?;
+    shards::init(txn)?;
+    targets::init(txn)?;
+    consumers::init(txn)?;
+    tags::init(txn)?;
+    policies::init(txn)?;
+    account::init(txn)
 }
 
 /// The columns of a range.

@@ -6,6 +6,8 @@ use std::{
     },
 };
 
+use millstream_engine::{CompressionChoice, Durability};
+
 use super::*;
 
 fn new_stream(name: &str, shards: u32) -> NewStream {
@@ -16,6 +18,10 @@ fn new_stream(name: &str, shards: u32) -> NewStream {
         retention_hours: 48,
         compression: CompressionChoice::Zstd(5),
         durability: Durability::Written,
+        mode: StreamMode::Provisioned,
+        max_record_kib: Some(2048),
+        warm_mibps: None,
+        tags: vec![("key".to_owned(), "value".to_owned())],
     }
 }
 
@@ -25,15 +31,22 @@ fn rows_come_back_after_a_reopen() {
     let catalog = Catalog::open(dir.path()).unwrap();
     let b = catalog.begin_create(&new_stream("b", 3)).unwrap();
     let a = catalog.begin_create(&new_stream("a", 1)).unwrap();
-    catalog
-        .update("b", |row| row.status = StreamStatus::Active)
-        .unwrap();
+    let row = StreamRow {
+        status: StreamStatus::Updating,
+        encryption_key: Some("alias/key".to_owned()),
+        monitoring: Metrics(5),
+        mode: StreamMode::OnDemand,
+        warm_mibps: Some(7),
+        last_consumer_s: 9,
+        ..b.row.clone()
+    };
+    catalog.put_stream(&row).unwrap();
     drop(catalog);
 
     let catalog = Catalog::open(dir.path()).unwrap();
     let rows = catalog.load().unwrap();
     assert_eq!(rows[0], a);
-    assert_eq!(rows[1].status, StreamStatus::Active);
+    assert_eq!(rows[1].row, row);
     assert_eq!(rows[1].shards, b.shards);
     let ranges: Vec<_> = rows[1].shards.iter().map(|shard| shard.range).collect();
     assert_eq!(ranges, HashRange::even(3));
@@ -48,7 +61,7 @@ fn shard_numbers_are_never_given_twice() {
     catalog.remove("a").unwrap();
     catalog.remove("a").unwrap();
     let second = catalog.begin_create(&new_stream("a", 2)).unwrap();
-    assert!(second.id > first.id);
+    assert!(second.row.id > first.row.id);
     assert!(second.shards[0].id > first.shards[1].id);
     assert_eq!(catalog.load().unwrap(), [second]);
 }
@@ -60,8 +73,176 @@ fn a_name_is_given_once() {
     catalog.begin_create(&new_stream("a", 1)).unwrap();
     let again = catalog.begin_create(&new_stream("a", 1)).unwrap_err();
     assert!(matches!(again, CatalogError::StreamExists { name } if name == "a"));
-    let missing = catalog.update("b", |_| {}).unwrap_err();
-    assert!(matches!(missing, CatalogError::NoStream { name } if name == "b"));
+}
+
+#[test]
+fn a_catalog_of_the_format_before_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = Catalog::open(dir.path()).unwrap();
+    catalog.join_store(77).unwrap();
+    let half = u128::MAX / 2;
+    let streams = [
+        ("a", (1, 1_700_000_000_123, 24, 1, 3, 0)),
+        ("b", (2, 5, 48, 2, 0, 1)),
+    ];
+    let shards = [
+        ((1, 0), (10, 0, half)),
+        ((1, 1), (11, half + 1, u128::MAX)),
+        ((2, 0), (12, 0, u128::MAX)),
+    ];
+    let write = |txn: &WriteTransaction| {
+        migration::write_format_1(txn, &streams, &shards)?;
+        counters::take_stream(txn)?;
+        counters::take_stream(txn)?;
+        counters::take_shards(txn, 12)?;
+        format::set(txn, 1)
+    };
+    catalog.write(write).unwrap();
+    drop(catalog);
+
+    for _ in 0..2 {
+        let catalog = Catalog::open(dir.path()).unwrap();
+        let [a, b] = catalog.load().unwrap().try_into().unwrap();
+        assert_eq!((a.row.id, a.row.status), (1, StreamStatus::Active));
+        assert_eq!(a.row.compression, CompressionChoice::Zstd(3));
+        assert_eq!(
+            (a.row.mode, a.row.max_record_kib),
+            (StreamMode::Provisioned, None)
+        );
+        let second = ShardRow {
+            number: 1,
+            id: 11,
+            range: range_of(half + 1, u128::MAX),
+            created_s: 1_700_000_000,
+            opened_ms: 1_700_000_000_123,
+            parents: [None, None],
+            life: ShardLife::Open,
+        };
+        assert_eq!(a.shards[1], second);
+        assert_eq!(
+            (b.row.status, b.row.durability),
+            (StreamStatus::Deleting, Durability::Written)
+        );
+        assert_eq!((b.shards.len(), b.consumers.len(), b.target), (1, 0, None));
+        // What it knew besides is still known.
+        catalog.join_store(77).unwrap();
+        assert_eq!(catalog.next_shard_id().unwrap(), 13);
+    }
+    let catalog = Catalog::open(dir.path()).unwrap();
+    let c = catalog.begin_create(&new_stream("c", 1)).unwrap();
+    assert_eq!((c.row.id, c.shards[0].id), (3, 13));
+}
+
+#[test]
+fn a_round_of_resharding_comes_back_as_it_was_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = Catalog::open(dir.path()).unwrap();
+    let stream = catalog.begin_create(&new_stream("s", 1)).unwrap();
+    let child = |number, start, end| ShardRow {
+        number,
+        id: 0,
+        range: range_of(start, end),
+        created_s: 50,
+        opened_ms: 0,
+        parents: [Some(0), None],
+        life: ShardLife::Opening,
+    };
+    let mut children = [child(1, 0, 9), child(2, 10, u128::MAX)];
+    let row = StreamRow {
+        status: StreamStatus::Updating,
+        ..stream.row.clone()
+    };
+    catalog.begin_reshard(&row, Some(2), &mut children).unwrap();
+    assert_eq!(children.map(|child| child.id), [2, 3]);
+    drop(catalog);
+
+    let catalog = Catalog::open(dir.path()).unwrap();
+    let [found] = catalog.load().unwrap().try_into().unwrap();
+    assert_eq!((&found.row, found.target), (&row, Some(2)));
+    assert_eq!(found.shards[1..], children);
+    let closed = ShardRow {
+        life: ShardLife::Closed { at_ms: 60, end: 7 },
+        ..found.shards[0]
+    };
+    catalog.put_shards(&stream.row, None, &[closed]).unwrap();
+    catalog.remove_shards(row.id, &[2]).unwrap();
+    let [found] = catalog.load().unwrap().try_into().unwrap();
+    assert_eq!((&found.row, found.target), (&stream.row, None));
+    assert_eq!(found.shards, [closed, children[0]]);
+}
+
+#[test]
+fn what_hangs_on_a_stream_goes_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = Catalog::open(dir.path()).unwrap();
+    let pair = |key: &str| (key.to_owned(), format!("of {key}"));
+    let [one, other] =
+        ["one", "other"].map(|name| catalog.begin_create(&new_stream(name, 1)).unwrap());
+    for stream in [&one, &other] {
+        for name in ["a", "b"] {
+            let consumer = ConsumerRow {
+                name: name.to_owned(),
+                created_s: 5,
+                status: ConsumerStatus::Creating,
+            };
+            let tags = [pair("k"), pair(name)];
+            catalog
+                .begin_consumer(&stream.row, &consumer, &tags)
+                .unwrap();
+            let consumer = ConsumerRow {
+                status: ConsumerStatus::Active,
+                ..consumer
+            };
+            catalog.put_consumer(stream.row.id, &consumer).unwrap();
+        }
+    }
+    let owner = |stream: &WholeStream, consumer: Option<&str>| Owner {
+        stream: stream.row.id,
+        consumer: consumer.map(str::to_owned),
+    };
+    for owner in [
+        owner(&one, None),
+        owner(&one, Some("a")),
+        owner(&other, None),
+    ] {
+        catalog.put_policy(&owner, "{}").unwrap();
+    }
+    let own = owner(&one, None);
+    assert!(
+        catalog
+            .put_tags(&own, &[pair("key"), pair("z")], 2)
+            .unwrap()
+    );
+    assert!(
+        !catalog.put_tags(&own, &[pair("y")], 2).unwrap(),
+        "too many"
+    );
+    assert_eq!(catalog.tags(&own).unwrap(), [pair("key"), pair("z")]);
+    catalog
+        .remove_tags(&own, &["z".to_owned(), "none".to_owned()])
+        .unwrap();
+    assert_eq!(catalog.tags(&own).unwrap(), [pair("key")]);
+    assert_eq!(
+        catalog.tags(&owner(&one, Some("a"))).unwrap(),
+        [pair("a"), pair("k")]
+    );
+
+    catalog.remove_consumer(one.row.id, "a").unwrap();
+    assert_eq!(catalog.tags(&owner(&one, Some("a"))).unwrap(), []);
+    assert_eq!(catalog.policy(&owner(&one, Some("a"))).unwrap(), None);
+    assert_eq!(catalog.tags(&owner(&one, Some("b"))).unwrap().len(), 2);
+    assert!(catalog.policy(&own).unwrap().is_some());
+
+    catalog.remove("one").unwrap();
+    for gone in [own, owner(&one, Some("b"))] {
+        assert_eq!(catalog.tags(&gone).unwrap(), []);
+        assert_eq!(catalog.policy(&gone).unwrap(), None);
+    }
+    let [left] = catalog.load().unwrap().try_into().unwrap();
+    assert_eq!((left.row.name.as_str(), left.consumers.len()), ("other", 2));
+    assert_eq!(catalog.tags(&owner(&left, Some("a"))).unwrap().len(), 2);
+    assert!(catalog.remove_policy(&owner(&left, None)).unwrap());
+    assert!(!catalog.remove_policy(&owner(&left, None)).unwrap());
 }
 
 #[test]
@@ -166,7 +347,7 @@ fn a_catalog_that_could_not_be_written_is_written_again_later() {
         .load()
         .unwrap()
         .into_iter()
-        .map(|row| row.name)
+        .map(|stream| stream.row.name)
         .collect();
     assert!(names.contains(&"before".to_owned()) && names.contains(&"after".to_owned()));
 }

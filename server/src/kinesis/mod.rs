@@ -8,31 +8,52 @@
 //! - [`body`]: bodies in JSON and CBOR, to and from those shapes.
 //! - [`fault`]: what an answer tells of an error.
 //! - [`metrics_front`] and [`sts`]: what its clients need of CloudWatch and STS.
+//! - [`sending`]: room in memory for answers.
 //! - [`cors`]: what lets scripts of web pages in.
+//! - [`sequence`], [`shard_id`]: numbers of records, names of shards.
+//! - [`start`], [`iterator`]: places of readers; [`secret`]: what their texts are sealed with.
+//! - [`entries`]: records in the body of a put; [`put_answer`]: what became of them.
+//! - [`page`], [`writer`]: records in the body of an answer.
+//! - [`event_stream`]: the frames in which a subscription is answered.
 
 mod answer;
 pub(crate) mod body;
 mod connection;
 mod cors;
+mod entries;
+mod event_stream;
 mod exchange;
 pub(crate) mod fault;
+mod iterator;
 mod line;
 mod metrics_front;
 pub(crate) mod model;
 mod op;
+mod page;
+mod put_answer;
 mod request;
+pub(crate) mod secret;
 mod sending;
+mod sequence;
+mod shard_id;
 pub(crate) mod sigv4;
+mod standin;
+mod start;
 mod sts;
 mod target;
+mod writer;
 
 use std::{net::SocketAddr, sync::Arc};
 
+use iterator::Iterators;
+use secret::Secret;
 use tokio::{net::TcpStream, sync::Semaphore};
 
 use crate::{
-    config::{Config, KinesisConfig, LimitsConfig},
+    capacity::{Capacity, CapacityProfile},
+    config::{Config, ConfigError, KinesisConfig, LimitsConfig},
     credentials::Clients,
+    error::ServerError,
     listener,
     service::Service,
     shutdown::Shutdown,
@@ -52,6 +73,9 @@ pub(crate) struct Front {
     pub shutdown: Shutdown,
     /// What client libraries tell of themselves.
     pub metrics: Counters,
+    /// How much shards take and give.
+    pub capacity: Capacity,
+    pub iterators: Iterators,
     settings: KinesisConfig,
     limits: LimitsConfig,
     /// Whether the line may be open on addresses other than loopback.
@@ -64,6 +88,33 @@ pub(crate) struct Front {
     /// Bounds bytes of answers that are being made and sent.
     sending: Room,
 }
+
+/// What a front needs from files.
+pub(crate) struct Opened {
+    profile: CapacityProfile,
+    secret: Secret,
+}
+
+impl Opened {
+    /// Reads the files, and makes the key where there is none. Blocks.
+    ///
+    /// # Errors
+    /// When one of them cannot be used.
+    pub(crate) fn of(config: &Config) -> Result<Opened, ServerError> {
+        Ok(Opened {
+            profile: CapacityProfile::named(&config.kinesis.limits).map_err(|error| {
+                ConfigError::Value {
+                    key: "kinesis.limits",
+                    reason: error.to_string(),
+                }
+            })?,
+            secret: secret::ensure(&config.data)?,
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod fixture;
 
 /// Who asks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -79,10 +130,14 @@ impl Front {
         tls: Option<Arc<Tls>>,
         clients: Option<Arc<Clients>>,
         shutdown: Shutdown,
+        opened: Opened,
     ) -> Front {
         let settings = config.kinesis.clone();
         let skew = i64::try_from(settings.clock_skew.as_secs()).unwrap_or(i64::MAX);
+        let clock = Arc::clone(service.clock());
         Front {
+            capacity: Capacity::new(opened.profile, clock),
+            iterators: Iterators::new(&opened.secret),
             service,
             region: settings.region.clone(),
             account: settings.account_id.clone(),

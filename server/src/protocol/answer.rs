@@ -8,7 +8,13 @@ use millstream_wire::{
 };
 
 use super::{Context, fault};
-use crate::service::{BatchOutcome, Piece, PutOutcome, Stream, StreamShard};
+use crate::{
+    catalog,
+    service::{BatchOutcome, Piece, PutOutcome, Stream, StreamShard},
+};
+
+/// Why a shard takes no records although nothing is wrong with it.
+const SEALED: &str = "it was split or merged";
 
 pub(super) fn put(context: &Context, outcome: PutOutcome) -> Response {
     let mut answer = PutAnswer {
@@ -17,6 +23,7 @@ pub(super) fn put(context: &Context, outcome: PutOutcome) -> Response {
         errors: Vec::new(),
     };
     for (shard, result) in outcome.groups {
+        let shard = shard.index;
         let (first_sequence, refused) = match result {
             Ok(first) => (first, None),
             Err(error) => {
@@ -50,8 +57,11 @@ pub(super) fn batches(context: &Context, stream: &Stream, outcomes: Vec<BatchOut
         })
         .collect();
     let stale = |result: &BatchResult| matches!(result, BatchResult::Failed(error) if error.code == ErrorCode::ShardMapChanged);
-    let wanted = results.iter().any(stale) && stream.shards.len() <= MAX_SHARDS_PER_PAGE;
-    let shard_map = wanted.then(|| shard_map(context, stream, 0));
+    // The one that has taken over meanwhile.
+    let now = context.service.same_stream(stream.name(), stream.row.id);
+    let now = now.filter(|now| now.map.open_count() <= MAX_SHARDS_PER_PAGE);
+    let wanted = now.filter(|_| results.iter().any(stale));
+    let shard_map = wanted.map(|now| shard_map(context, &now, 0));
     Response::Batches(BatchesAnswer { results, shard_map })
 }
 
@@ -62,17 +72,24 @@ pub(super) fn chunk(piece: &Piece) -> Chunk {
         end: piece.end,
         oldest: piece.oldest,
         behind_ms: piece.behind_ms,
-        closed: false,
+        closed: piece.closed,
     }
 }
 
 pub(super) fn shard_map(context: &Context, stream: &Stream, first: u32) -> ShardMap {
+    let limit = stream.record_limit(context.service.settings().record_limit);
     ShardMap {
         stream: stream.row.id,
-        version: stream.map_version(),
-        max_record_bytes: context.service.settings().record_limit as u32,
-        total: stream.shards.len() as u32,
-        shards: page(stream, first).iter().map(entry).collect(),
+        version: stream.map.version(),
+        max_record_bytes: limit as u32,
+        total: stream.map.open_count() as u32,
+        shards: stream
+            .map
+            .open()
+            .skip(first as usize)
+            .take(MAX_SHARDS_PER_PAGE)
+            .map(entry)
+            .collect(),
     }
 }
 
@@ -81,8 +98,8 @@ pub(super) fn description(stream: &Stream, first: u32) -> StreamDescription {
         name: stream.name().to_owned(),
         id: stream.row.id,
         created_ms: stream.row.created_ms,
-        retention_hours: stream.retention_hours(),
-        status: StreamStatus::Active,
+        retention_hours: stream.row.retention_hours,
+        status: status(stream),
         compression: match stream.row.compression {
             CompressionChoice::None => 0,
             CompressionChoice::Zstd(level) => u8::try_from(level).unwrap_or(u8::MAX),
@@ -91,9 +108,13 @@ pub(super) fn description(stream: &Stream, first: u32) -> StreamDescription {
             Durability::Durable => StreamDurability::Durable,
             Durability::Written => StreamDurability::Written,
         },
-        total: stream.shards.len() as u32,
-        shards: page(stream, first)
+        total: stream.map.all().len() as u32,
+        shards: stream
+            .map
+            .all()
             .iter()
+            .skip(first as usize)
+            .take(MAX_SHARDS_PER_PAGE)
             .map(|shard| match stream.open(shard) {
                 Ok(open) => described(shard, &open),
                 Err(error) => ShardDescription {
@@ -113,6 +134,7 @@ fn described(shard: &StreamShard, open: &Shard) -> ShardDescription {
     let status = open.status();
     let (state, message) = match status.state {
         EngineState::Open => (ShardState::Open, String::new()),
+        EngineState::Sealed => (ShardState::Closed, SEALED.to_owned()),
         EngineState::NoSpace => (ShardState::NoSpace, "the medium is full".to_owned()),
         EngineState::ReadOnly(damage) => (ShardState::ReadOnly, damage.to_string()),
         EngineState::Poisoned(cause) => (ShardState::Poisoned, cause.to_string()),
@@ -131,16 +153,20 @@ fn described(shard: &StreamShard, open: &Shard) -> ShardDescription {
 pub(super) fn summary(stream: &Stream) -> StreamSummary {
     StreamSummary {
         name: stream.name().to_owned(),
-        shards: stream.shards.len() as u32,
-        retention_hours: stream.retention_hours(),
+        shards: stream.map.open_count() as u32,
+        retention_hours: stream.row.retention_hours,
         created_ms: stream.row.created_ms,
-        status: StreamStatus::Active,
+        status: status(stream),
     }
 }
 
-fn page(stream: &Stream, first: u32) -> &[StreamShard] {
-    let rest = stream.shards.get(first as usize..).unwrap_or_default();
-    &rest[..rest.len().min(MAX_SHARDS_PER_PAGE)]
+/// A stream that is updated is in use as any other.
+fn status(stream: &Stream) -> StreamStatus {
+    match stream.row.status {
+        catalog::StreamStatus::Creating => StreamStatus::Creating,
+        catalog::StreamStatus::Active | catalog::StreamStatus::Updating => StreamStatus::Active,
+        catalog::StreamStatus::Deleting => StreamStatus::Deleting,
+    }
 }
 
 fn entry(shard: &StreamShard) -> ShardEntry {

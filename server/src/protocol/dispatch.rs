@@ -101,7 +101,7 @@ impl Connection {
                 return self.follow(id, place, credit).await;
             }
             Request::ShardMapOf { stream, first } => {
-                let map = service.stream(stream);
+                let map = service.served(stream);
                 let map =
                     map.map(|s| Response::ShardMap(answer::shard_map(&self.context, &s, first)));
                 return self.answer(id, map).await;
@@ -179,14 +179,13 @@ impl Connection {
 fn wanted(create: CreateStream<'_>) -> service::CreateStream {
     let as_configured = create.compression == AS_CONFIGURED;
     service::CreateStream {
-        name: create.name.to_owned(),
-        shards: create.shards,
         retention_hours: create.retention_hours,
         compression: (!as_configured).then_some(create.compression),
         durability: (!as_configured).then_some(match create.durability {
             StreamDurability::Durable => Durability::Durable,
             StreamDurability::Written => Durability::Written,
         }),
+        ..service::CreateStream::plain(create.name, create.shards)
     }
 }
 

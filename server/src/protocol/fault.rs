@@ -40,9 +40,20 @@ fn code(context: &Context, error: &ServiceError) -> (ErrorCode, u64) {
         | ServiceError::EmptyKey
         | ServiceError::LongKey => ErrorCode::BadRequest,
         ServiceError::NoSuchShard { .. } => ErrorCode::NoSuchShard,
+        ServiceError::StreamBusy { .. } => ErrorCode::NoSuchStream,
+        ServiceError::HasConsumers { .. }
+        | ServiceError::Invalid(_)
+        | ServiceError::NotInThisMode(_)
+        | ServiceError::Quota(_)
+        | ServiceError::NoSuchConsumer { .. }
+        | ServiceError::ConsumerExists { .. }
+        | ServiceError::ConsumerBusy { .. }
+        | ServiceError::NoPolicy { .. } => ErrorCode::BadRequest,
         ServiceError::ShardMapChanged { .. } => ErrorCode::ShardMapChanged,
         ServiceError::ShardLost { .. } => ErrorCode::ShardLost,
-        ServiceError::Unavailable { .. } | ServiceError::Overloaded => ErrorCode::Overloaded,
+        ServiceError::Unavailable { .. } | ServiceError::Overloaded | ServiceError::Throttled => {
+            ErrorCode::Overloaded
+        }
         ServiceError::RecordTooLarge { limit, .. } => {
             return (ErrorCode::RecordTooLarge, *limit as u64);
         }

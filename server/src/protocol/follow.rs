@@ -29,8 +29,8 @@ struct Control {
 
 /// Why a follow ends.
 enum Stop {
-    /// The client asked for it.
-    Unfollowed,
+    /// The client asked for it, or was told that nothing follows.
+    Over,
     /// The connection ends.
     Ended,
     Failed(ServiceError),
@@ -120,7 +120,7 @@ impl Follow {
             Err(error) => Stop::Failed(error),
         };
         match stop {
-            Stop::Unfollowed => {
+            Stop::Over => {
                 let end = Response::FollowEnd { next };
                 let _ = self.pieces.answers.send(self.id, &end).await;
             }
@@ -156,7 +156,7 @@ impl Follow {
                 frame: self.pieces.frame,
             };
             let piece = service.next_piece(reading, limits).await?;
-            if piece.batches.is_empty() {
+            if piece.batches.is_empty() && !piece.closed {
                 drop(room);
                 self.until_readable(reading).await?;
                 continue;
@@ -164,7 +164,11 @@ impl Follow {
             *next = piece.next;
             shrink(&mut room, piece.bytes);
             spent = spent.saturating_add(piece.bytes as u64);
+            let closed = piece.closed;
             self.send(piece, room).await?;
+            if closed {
+                return Err(Stop::Over);
+            }
         }
     }
 
@@ -186,7 +190,7 @@ impl Follow {
             },
         };
         if control.unfollowed {
-            return Err(Stop::Unfollowed);
+            return Err(Stop::Over);
         }
         Ok(control.granted - spent)
     }
@@ -196,7 +200,7 @@ impl Follow {
             biased;
             () = self.pieces.ends.stopping() => Err(Stop::Ended),
             stopped = self.control.wait_for(|control| control.unfollowed) => match stopped {
-                Ok(_) => Err(Stop::Unfollowed),
+                Ok(_) => Err(Stop::Over),
                 Err(_) => Err(Stop::Ended),
             },
             readable = reading.readable() => {

@@ -94,7 +94,7 @@ impl Pieces {
         loop {
             let mut room = self.room(bytes).await?;
             let piece = service.next_piece(&mut reading, limits).await?;
-            let over = Instant::now() >= deadline || self.ends.is_stopping();
+            let over = Instant::now() >= deadline || self.ends.is_stopping() || piece.closed;
             if !piece.batches.is_empty() || over {
                 shrink(&mut room, piece.bytes);
                 return Ok((piece, room));

@@ -22,7 +22,7 @@ impl Connection {
         slot: Slot,
     ) -> Result<(), End> {
         let service = Arc::clone(&self.context.service);
-        let stream = match service.stream(stream) {
+        let stream = match service.served(stream) {
             Ok(stream) => stream,
             Err(error) => {
                 let error = fault::answer(&self.context, &error);
@@ -70,7 +70,7 @@ impl Connection {
             return self.refuse(header, error).await;
         }
         let service = Arc::clone(&self.context.service);
-        let stream = match service.stream(stream) {
+        let stream = match service.served(stream) {
             Ok(stream) => stream,
             Err(error) => {
                 let error = fault::answer(&self.context, &error);
@@ -125,7 +125,7 @@ impl Connection {
         drop(receiving);
         let (place, shard) = shard;
         Ok(service
-            .append_ready((place, &shard), buffer, len, patience)
+            .append_ready(stream, (place, &shard), buffer, len, patience)
             .await)
     }
 

@@ -6,7 +6,7 @@ use millstream_engine::{Error as EngineError, format::FormatError};
 use thiserror::Error;
 
 use super::limits;
-use crate::catalog::CatalogError;
+use crate::catalog::{CatalogError, ConsumerStatus, StreamStatus};
 
 /// An error of a verb. Cheap to clone: one failure may be told for many records.
 #[derive(Debug, Clone, Error)]
@@ -34,12 +34,39 @@ pub(crate) enum ServiceError {
         limit: usize,
         key: &'static str,
     },
-    #[error("stream {stream:?} has no shard {index}: its {shards} shards count from 0")]
-    NoSuchShard {
+    #[error("stream {stream:?} has no shard {index}; list those that it has")]
+    NoSuchShard { stream: String, index: u32 },
+    #[error(
+        "stream {stream:?} is {}; try again when it is active", status_name(*.status)
+    )]
+    StreamBusy {
         stream: String,
-        index: u32,
-        shards: usize,
+        status: StreamStatus,
     },
+    #[error(
+        "stream {stream:?} has {consumers} registered consumers; deregister them first, or have them deleted with it"
+    )]
+    HasConsumers { stream: String, consumers: usize },
+    #[error("{0}")]
+    Invalid(String),
+    #[error("{0}")]
+    NotInThisMode(String),
+    #[error("{0}")]
+    Quota(String),
+    #[error(
+        "stream {stream:?} has no consumer {name:?}; register it first, or list those that there are"
+    )]
+    NoSuchConsumer { stream: String, name: String },
+    #[error("stream {stream:?} has a consumer {name:?} already")]
+    ConsumerExists { stream: String, name: String },
+    #[error("consumer {name:?} of stream {stream:?} is {}; try again when it is active", consumer_status_name(*.status))]
+    ConsumerBusy {
+        stream: String,
+        name: String,
+        status: ConsumerStatus,
+    },
+    #[error("no policy is attached to {owner}; attach one first")]
+    NoPolicy { owner: String },
     #[error("stream {stream:?} has no shard of id {id}: fetch the shard map and route anew")]
     ShardMapChanged { stream: String, id: u64 },
     #[error("shard {index} of stream {stream:?} cannot be opened: {reason}")]
@@ -68,6 +95,8 @@ pub(crate) enum ServiceError {
     Batch(FormatError),
     #[error("no room for more until writes complete; wait and try again")]
     Overloaded,
+    #[error("the shard takes no more at the moment; it is limited, so wait and try again")]
+    Throttled,
     #[error("no space left on the medium ({reason}); free some, and try again")]
     NoSpace { reason: Arc<str> },
     #[error("the server is shutting down; connect again to go on")]
@@ -86,6 +115,23 @@ pub(crate) enum ServiceError {
     TaskFailed,
 }
 
+fn status_name(status: StreamStatus) -> &'static str {
+    match status {
+        StreamStatus::Creating => "being created",
+        StreamStatus::Active => "active",
+        StreamStatus::Updating => "being updated",
+        StreamStatus::Deleting => "being deleted",
+    }
+}
+
+fn consumer_status_name(status: ConsumerStatus) -> &'static str {
+    match status {
+        ConsumerStatus::Creating => "being created",
+        ConsumerStatus::Active => "active",
+        ConsumerStatus::Deleting => "being deleted",
+    }
+}
+
 impl ServiceError {
     fn no_space(error: &dyn fmt::Display) -> ServiceError {
         ServiceError::NoSpace {
@@ -98,7 +144,6 @@ impl From<CatalogError> for ServiceError {
     fn from(error: CatalogError) -> ServiceError {
         match error {
             CatalogError::StreamExists { name } => ServiceError::StreamExists { name },
-            CatalogError::NoStream { name } => ServiceError::NoSuchStream { name },
             // It met the error of another request, and did nothing itself; it is opened again.
             CatalogError::Database { source, .. } if matches!(*source, redb::Error::PreviousIo) => {
                 ServiceError::Overloaded

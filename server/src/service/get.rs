@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use millstream_engine::{Batch, Cursor, Error as EngineError, Position, SequenceNumber, Shard};
 
-use super::{Service, ServiceError};
+use super::{Service, ServiceError, Stream, stream_shard::Door};
 
 /// Most batches in one piece, so that a piece is one vectored write.
 const BATCHES_A_PIECE: usize = 1024;
@@ -12,6 +12,8 @@ const BATCHES_A_PIECE: usize = 1024;
 /// A reader's place in a shard.
 pub(crate) struct Reading {
     shard: Shard,
+    /// Says where the shard ends.
+    door: Arc<Door>,
     /// `None` only while a thread reads with it.
     cursor: Option<Cursor>,
     /// A batch that was read and did not fit in the last piece.
@@ -35,6 +37,9 @@ pub(crate) struct Piece {
     pub oldest: u64,
     /// Between now and the last record of the piece; 0 at the end.
     pub behind_ms: u64,
+    /// Nothing follows `next`, ever: the shard was split or merged, and its children are in the
+    /// table.
+    pub closed: bool,
 }
 
 /// What bounds a piece.
@@ -56,8 +61,20 @@ impl Service {
         shard: u32,
         position: Position,
     ) -> Result<Reading, ServiceError> {
-        let stream = self.stream(stream)?;
-        let shard = stream.open(stream.shard(shard)?)?;
+        let stream = self.served(stream)?;
+        self.read_in(&stream, shard, position).await
+    }
+
+    /// Begins to read in a stream that is at hand.
+    pub(crate) async fn read_in(
+        self: &Arc<Self>,
+        stream: &Stream,
+        shard: u32,
+        position: Position,
+    ) -> Result<Reading, ServiceError> {
+        let place = stream.shard(shard)?;
+        let door = Arc::clone(place.door());
+        let shard = stream.open(place)?;
         let near = match position {
             Position::AfterLatest => true,
             Position::At(sequence) => sequence >= shard.end(),
@@ -76,6 +93,7 @@ impl Service {
             cursor: Some(cursor.map_err(|error| self.noted(error))?),
             carried: None,
             near,
+            door,
             shard,
         })
     }
@@ -112,7 +130,7 @@ impl Service {
             CollectError::FrameLimit { bytes, limit } => ServiceError::FrameLimit { bytes, limit },
         })?;
         reading.near = collected.at_end;
-        Ok(self.piece(&reading.shard, collected, position))
+        Ok(self.piece(reading, collected, position))
     }
 
     /// A piece without batches, which says where the reading stands.
@@ -124,10 +142,12 @@ impl Service {
             next: None,
             at_end: false,
         };
-        self.piece(&reading.shard, nothing, at.unwrap_or_default())
+        self.piece(reading, nothing, at.unwrap_or_default())
     }
 
-    fn piece(&self, shard: &Shard, collected: Collected, position: SequenceNumber) -> Piece {
+    fn piece(&self, reading: &Reading, collected: Collected, position: SequenceNumber) -> Piece {
+        let shard = &reading.shard;
+        let closed = reading.door.closed();
         let end = shard.end().0;
         let next = collected.next.unwrap_or(position.0);
         let time = match collected.batches.last() {
@@ -142,12 +162,23 @@ impl Service {
             next,
             end,
             oldest: shard.oldest().0,
+            closed: closed.is_some_and(|closed| next >= closed.end),
             behind_ms: if at_end {
                 0
             } else {
                 self.clock.wall_ms().saturating_sub(time)
             },
         }
+    }
+
+    /// Between now and `last_ms`, the time of the record in front of the reading (of the newest
+    /// where nothing was read); 0 at the end of the shard.
+    pub(crate) fn behind_ms(&self, reading: &Reading, last_ms: Option<u64>) -> u64 {
+        if reading.position() >= reading.shard.end().0 {
+            return 0;
+        }
+        let time = last_ms.unwrap_or_else(|| reading.shard.last_time_ms());
+        self.clock.wall_ms().saturating_sub(time)
     }
 
     /// The longest that a get may wait.
@@ -157,11 +188,43 @@ impl Service {
 }
 
 impl Reading {
-    /// Resolves when there is something to read.
+    /// The record that is read next.
+    pub(crate) fn position(&self) -> u64 {
+        match (&self.carried, &self.cursor) {
+            (Some(batch), _) => batch.first().0,
+            (None, Some(cursor)) => cursor.position().0,
+            (None, None) => 0,
+        }
+    }
+
+    /// Whether nothing follows, ever: the shard was split or merged, and its children are in the
+    /// table.
+    pub(crate) fn is_over(&self) -> bool {
+        let closed = self.door.closed();
+        closed.is_some_and(|closed| self.position() >= closed.end)
+    }
+
+    /// Goes on at a record, and lets go of what was read beyond it.
+    pub(crate) fn go_to(&mut self, sequence: u64) {
+        self.carried = None;
+        if let Some(cursor) = &mut self.cursor
+            && cursor.position().0 != sequence
+        {
+            cursor.skip_to(SequenceNumber(sequence));
+            self.near = sequence >= self.shard.end().0;
+        }
+    }
+
+    /// Resolves when there is something to read, or nothing will ever be.
     pub(crate) async fn readable(&self) -> Result<(), EngineError> {
-        match &self.cursor {
-            Some(cursor) if self.carried.is_none() => self.shard.readable(cursor.position()).await,
-            _ => Ok(()),
+        let position = match &self.cursor {
+            Some(cursor) if self.carried.is_none() => cursor.position(),
+            _ => return Ok(()),
+        };
+        match self.shard.readable(position).await {
+            // Its children are to be seen first.
+            Err(EngineError::Sealed { shard }) => self.door.until_closed(shard).await,
+            readable => readable,
         }
     }
 }

@@ -4,6 +4,8 @@ use std::ops::RangeInclusive;
 
 /// Shards of a stream.
 pub(crate) const SHARDS: RangeInclusive<u32> = 1..=100_000;
+/// Most shards that a stream is brought to by number.
+pub(crate) const TARGET_SHARDS: u32 = 10_000;
 /// Shortest retention in hours.
 pub(crate) const RETENTION_HOURS_MIN: u32 = 24;
 /// Longest retention in hours, a year.

@@ -1,4 +1,5 @@
-//! Opens shards again that a failed write has poisoned, or that could not be opened.
+//! Opens shards again that a failed write has poisoned, or that could not be opened, and removes
+//! closed ones that are past retention.
 
 use std::{
     collections::BTreeSet,
@@ -8,7 +9,10 @@ use std::{
 };
 
 use millstream_engine::ShardId;
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::Notify,
+    time::{Instant, MissedTickBehavior},
+};
 
 use super::{Service, shards::report_opening};
 use crate::shutdown::Shutdown;
@@ -16,6 +20,8 @@ use crate::shutdown::Shutdown;
 /// Pause before a shard is opened again, and the longest that it grows to.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How often closed shards past retention are looked for.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Shards that need to be opened again.
 #[derive(Debug, Default)]
@@ -46,6 +52,8 @@ struct Attempt {
 /// Runs until the signal to stop.
 pub(crate) async fn run(service: Arc<Service>, mut shutdown: Shutdown) {
     let mut attempts: HashMap<ShardId, Attempt> = HashMap::new();
+    let mut expiry = tokio::time::interval(EXPIRY_INTERVAL);
+    expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let now = Instant::now();
         for shard in service.sick.take() {
@@ -72,6 +80,7 @@ pub(crate) async fn run(service: Arc<Service>, mut shutdown: Shutdown) {
             () = shutdown.stopping() => return,
             () = service.sick.noted.notified() => {}
             () = sleep_until(next) => {}
+            _ = expiry.tick() => service.expire_shards().await,
         }
     }
 }
@@ -92,21 +101,22 @@ async fn reopen(service: &Arc<Service>, shard: ShardId) -> bool {
 
 impl Service {
     fn reopen_now(&self, id: ShardId) -> bool {
-        let Some((stream, index)) = self.find_shard(id) else {
+        let Some((stream, shard)) = self.find_shard(id) else {
             return true; // deleted meanwhile
         };
-        let Ok(shard) = stream.shard(index) else {
+        if !stream.is_served() {
             return true;
-        };
-        if stream.open(shard).is_err() {
-            return self.open_shard(&stream, shard) || shard.is_lost();
+        }
+        let index = shard.index;
+        if stream.open(&shard).is_err() {
+            return self.open_shard(&stream, &shard) || shard.door().is_lost();
         }
         match self.store.reopen_shard(id) {
             Ok(handle) => {
                 tracing::info!(stream = stream.name(), shard = index, %id, "a poisoned shard was opened again");
-                report_opening(&stream, shard, &handle);
+                report_opening(&stream, &shard, &handle);
                 handle.set_retention(stream.retention());
-                shard.opened(handle);
+                shard.door().opened(handle);
                 true
             }
             Err(error) => {

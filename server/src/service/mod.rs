@@ -1,20 +1,34 @@
 //! The verbs, the same for every front: what is asked is in terms of streams, shards, records
 //! and sequence numbers, and nothing here knows a socket.
 
+mod account;
+mod consumers;
 mod error;
+mod expiry;
 mod get;
 mod limits;
 pub(crate) mod maintenance;
+mod policies;
+mod properties;
 mod put;
 mod put_batches;
+mod put_outlines;
+mod quotas;
+mod reshard;
 mod shards;
 mod stream;
+mod stream_shard;
 mod streams;
 mod table;
+mod tags;
 mod told;
+mod work;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -22,16 +36,24 @@ use arc_swap::ArcSwap;
 use millstream_engine::{
     CompressionChoice, DeviceReport, Durability, Error as EngineError, ShardId, Store, clock::Clock,
 };
-use tokio::sync::Semaphore;
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
 
-use crate::{catalog::Catalog, config::Config};
+use crate::{
+    catalog::{Catalog, StreamRow},
+    config::Config,
+};
 
 pub(crate) use error::ServiceError;
 pub(crate) use get::{Piece, PieceLimits, Reading};
 pub(crate) use put::{PendingPut, PutOutcome};
 pub(crate) use put_batches::{BatchOutcome, Patience, PendingBatches};
-pub(crate) use stream::{Stream, StreamShard};
-pub(crate) use streams::CreateStream;
+pub(crate) use quotas::Quotas;
+pub(crate) use stream::{ShardMap, Stream};
+pub(crate) use stream_shard::{Closed, StreamShard};
+pub(crate) use streams::{CreateStream, Deletion};
 
 use maintenance::Sick;
 use table::Table;
@@ -58,6 +80,8 @@ pub(crate) struct Settings {
     pub streams: usize,
     pub shards: usize,
     pub reads: usize,
+    /// What an account may have and do.
+    pub quotas: Quotas,
 }
 
 impl Settings {
@@ -75,15 +99,9 @@ impl Settings {
             streams: config.limits.streams,
             shards: config.limits.shards,
             reads: config.limits.reads,
+            quotas: Quotas::NONE,
         }
     }
-}
-
-/// Streams and shards that there are, those being made and deleted among them.
-#[derive(Debug, Default)]
-struct Totals {
-    streams: usize,
-    shards: usize,
 }
 
 /// The store, the catalog, and the table of streams that joins them.
@@ -92,16 +110,24 @@ pub(crate) struct Service {
     catalog: Catalog,
     settings: Settings,
     clock: Arc<dyn Clock>,
-    /// Read once by a request; replaced whole.
+    /// Every stream, whatever its status. Read once by a request; replaced whole.
     table: ArcSwap<Table>,
+    /// Says when the table was replaced.
+    changed: watch::Sender<()>,
     /// Held while catalog and table change together.
-    totals: Mutex<Totals>,
+    together: Mutex<()>,
+    /// What was done too often of late to be done again.
+    recent: quotas::Recent,
+    commitment: account::Commitments,
+    stopping: AtomicBool,
     /// Bounds the threads of changes.
     changes: Arc<Semaphore>,
     /// Bounds the threads of reads that may have to wait for the medium.
     reads: Arc<Semaphore>,
     sick: Sick,
     told: Told,
+    #[cfg(test)]
+    halt: tests::Halt,
 }
 
 impl Service {
@@ -110,11 +136,16 @@ impl Service {
         self.store.device()
     }
 
+    /// The clock of everything that it does.
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// The stream of a name.
+    /// The stream of a name, whatever its status.
     pub(crate) fn stream(&self, name: &str) -> Result<Arc<Stream>, ServiceError> {
         let stream = self.table.load().get(name);
         stream.ok_or_else(|| ServiceError::NoSuchStream {
@@ -122,16 +153,73 @@ impl Service {
         })
     }
 
-    /// Streams and shards in use.
+    /// The stream of a name, to be written to or read.
+    pub(crate) fn served(&self, name: &str) -> Result<Arc<Stream>, ServiceError> {
+        let stream = self.stream(name)?;
+        match stream.is_served() {
+            true => Ok(stream),
+            false => Err(ServiceError::NoSuchStream {
+                name: name.to_owned(),
+            }),
+        }
+    }
+
+    /// The stream of a name and an id as it is now, if it is still there.
+    pub(crate) fn same_stream(&self, name: &str, id: u64) -> Option<Arc<Stream>> {
+        let stream = self.table.load().get(name);
+        stream.filter(|stream| stream.row.id == id)
+    }
+
+    /// The stream as it is once its open shards are others than `stream` has: some of those take
+    /// no more.
+    ///
+    /// # Errors
+    /// When it is deleted instead, or nothing happens by the deadline.
+    pub(crate) async fn resharded(
+        &self,
+        stream: &Stream,
+        deadline: Instant,
+    ) -> Result<Arc<Stream>, ServiceError> {
+        let mut changed = self.changed.subscribe();
+        loop {
+            let now = self.same_stream(stream.name(), stream.row.id);
+            let now = now.filter(|now| now.is_served());
+            let now = now.ok_or_else(|| ServiceError::NoSuchStream {
+                name: stream.name().to_owned(),
+            })?;
+            if now.map.version() != stream.map.version() {
+                return Ok(now);
+            }
+            let waited = tokio::time::timeout_at(deadline, changed.changed()).await;
+            waited
+                .map_err(|_| ServiceError::Overloaded)?
+                .map_err(|_| ServiceError::ShuttingDown)?;
+        }
+    }
+
+    /// Streams and open shards in use.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let table = self.table.load();
-        let shards = table.all().map(|stream| stream.shards.len()).sum();
-        (table.len(), shards)
+        let served = || table.all().filter(|stream| stream.is_served());
+        (served().count(), served().map(|s| s.map.open_count()).sum())
     }
 
     /// Finishes what was accepted and closes the store. Blocks.
     pub(crate) fn close(&self) -> Result<(), EngineError> {
+        self.stopping.store(true, Ordering::SeqCst);
         self.store.close()
+    }
+
+    /// Whether the store is being closed: what fails then is not undone, the next start goes on.
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Called between two durable steps of a change that takes several.
+    fn step(&self) -> Result<(), ServiceError> {
+        #[cfg(test)]
+        self.halt.step(&self.stopping)?;
+        Ok(())
     }
 
     /// Looks at an error on its way out: a shard that a failed write has poisoned is to be
@@ -152,11 +240,38 @@ impl Service {
         ServiceError::from(error)
     }
 
-    fn totals(&self) -> MutexGuard<'_, Totals> {
-        // Nothing that holds it panics half-way; the counts stay true.
-        self.totals
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn together(&self) -> MutexGuard<'_, ()> {
+        self.together.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the row of a stream, durably, and shows it. Blocks.
+    fn change(
+        &self,
+        name: &str,
+        change: impl FnOnce(&Stream, &mut StreamRow) -> Result<(), ServiceError>,
+    ) -> Result<Arc<Stream>, ServiceError> {
+        let _together = self.together();
+        let stream = self.stream(name)?;
+        let mut row = stream.row.clone();
+        change(&stream, &mut row)?;
+        if row == stream.row {
+            return Ok(stream);
+        }
+        self.catalog.put_stream(&row)?;
+        let stream = Stream::clone(&stream);
+        Ok(self.replace(Stream { row, ..stream }))
+    }
+
+    /// Shows a stream in place of what it was before. Under the lock of changes.
+    fn replace(&self, stream: Stream) -> Arc<Stream> {
+        let stream = Arc::new(stream);
+        self.publish(self.table.load().with(Arc::clone(&stream)));
+        stream
+    }
+
+    fn publish(&self, table: Table) {
+        self.table.store(Arc::new(table));
+        self.changed.send_replace(());
     }
 
     /// Runs `work` on a thread that may block, as one of few.
@@ -179,19 +294,22 @@ impl Service {
     /// Why a shard is closed whose stream is there: a failed write has closed it, and it is opened
     /// again by itself.
     pub(crate) fn being_opened(&self, id: ShardId) -> Option<ServiceError> {
-        let (stream, index) = self.find_shard(id)?;
+        let (stream, shard) = self.find_shard(id)?;
+        if !stream.is_served() {
+            return None;
+        }
         Some(ServiceError::Unavailable {
             stream: stream.name().to_owned(),
-            index,
+            index: shard.index,
             reason: "a failed write closed it, and it is being opened again; try again".into(),
         })
     }
 
     /// Where the shard of an id is, in whichever stream.
-    fn find_shard(&self, id: ShardId) -> Option<(Arc<Stream>, u32)> {
+    fn find_shard(&self, id: ShardId) -> Option<(Arc<Stream>, StreamShard)> {
         self.table.load().all().find_map(|stream| {
-            let index = stream.shard_by_id(id.0).ok()?.index;
-            Some((Arc::clone(stream), index))
+            let shard = stream.every_shard().find(|shard| shard.id == id)?;
+            Some((Arc::clone(stream), shard.clone()))
         })
     }
 }

@@ -1,12 +1,14 @@
-//! Put: records in one batch-shaped blob, routed here, each with a result of its own.
+//! Put: records, routed here, each with a result of its own.
 //!
 //! Records are grouped by shard through one list of numbers, and each group is appended as a
-//! whole: nothing is allocated for a record.
+//! whole: nothing is allocated for a record. Those that meet a shard which takes no more wait
+//! until its children do, and go there.
 
 use std::{
     collections::HashMap,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -19,7 +21,7 @@ use millstream_engine::{
 };
 use tokio::time::Instant;
 
-use super::{Service, ServiceError, Stream};
+use super::{Service, ServiceError, Stream, StreamShard};
 
 /// Encoded bytes that are appended to a shard at a time; a larger record goes alone.
 const APPEND_BYTES: usize = 256 << 10;
@@ -37,7 +39,7 @@ pub(crate) struct PendingPut {
 }
 
 struct Group {
-    shard: u32,
+    shard: StreamShard,
     state: State,
 }
 
@@ -48,11 +50,32 @@ enum State {
 
 /// What became of a put.
 pub(crate) struct PutOutcome {
-    /// Records that met the same fate: index of the shard, and the sequence number of the first
-    /// or why none was written.
-    pub groups: Vec<(u32, Result<u64, ServiceError>)>,
+    /// Records that met the same fate: the shard, and the sequence number of the first or why
+    /// none was written.
+    pub groups: Vec<(StreamShard, Result<u64, ServiceError>)>,
     /// For each record its group.
     pub group_of: Vec<u32>,
+}
+
+impl PendingPut {
+    /// Of groups that were appended or refused, and for each record its group.
+    pub(super) fn new(
+        groups: Vec<(StreamShard, Result<Ticket, ServiceError>)>,
+        group_of: Vec<u32>,
+    ) -> PendingPut {
+        let groups = groups.into_iter().map(|(shard, taken)| Group {
+            shard,
+            state: match taken {
+                Ok(ticket) => State::Waiting(ticket),
+                Err(error) => State::Decided(Err(error)),
+            },
+        });
+        PendingPut {
+            groups: groups.collect(),
+            next: 0,
+            group_of,
+        }
+    }
 }
 
 impl Future for PendingPut {
@@ -89,30 +112,41 @@ impl Service {
     /// records is in the outcome.
     pub(crate) async fn put(
         &self,
-        stream: &Stream,
+        stream: &Arc<Stream>,
         payload: &[u8],
         most_records: usize,
     ) -> Result<PendingPut, ServiceError> {
         let body = decode(payload, most_records)?;
         let mut put = Routed::default();
+        let limit = stream.record_limit(self.settings.record_limit);
         for record in body.records() {
-            let record = record?.as_record();
-            put.route(stream, record, self.settings.record_limit);
+            put.route(stream, record?.as_record(), limit);
             if put.records.len().is_multiple_of(RECORDS_A_TURN) {
                 tokio::task::yield_now().await;
             }
         }
-        let deadline = Instant::now() + self.settings.put_wait;
-        self.append_all(stream, put, deadline).await
+        Ok(self.append_all(stream, put).await)
+    }
+
+    /// Takes records in their order. Waits for room, but not longer than the configuration says.
+    /// What is wrong with single records is in the outcome.
+    pub(crate) async fn put_records<'a>(
+        &self,
+        stream: &Arc<Stream>,
+        records: impl IntoIterator<Item = Record<'a>>,
+    ) -> PendingPut {
+        let mut put = Routed::default();
+        let limit = stream.record_limit(self.settings.record_limit);
+        for record in records {
+            put.route(stream, record, limit);
+        }
+        self.append_all(stream, put).await
     }
 
     /// Appends what was routed, shard by shard.
-    async fn append_all(
-        &self,
-        stream: &Stream,
-        put: Routed<'_>,
-        deadline: Instant,
-    ) -> Result<PendingPut, ServiceError> {
+    async fn append_all(&self, stream: &Arc<Stream>, put: Routed<'_>) -> PendingPut {
+        let deadline = Instant::now() + self.settings.put_wait;
+        let mut stream = Arc::clone(stream);
         let Routed {
             records,
             mut places,
@@ -120,42 +154,66 @@ impl Service {
             mut group_of,
             ..
         } = put;
-        if stream.shards.len() > 1 {
+        let mut run: Vec<Record<'_>> = Vec::with_capacity(places.len());
+        while !places.is_empty() {
             // By shard, and within a shard in the order of the request.
             places.sort_unstable();
-        }
-        let mut run: Vec<Record<'_>> = Vec::with_capacity(places.len());
-        for places in places.chunk_by(|a, b| a.shard == b.shard) {
-            let Some(shard) = places.first().map(|place| place.shard) else {
-                continue;
-            };
-            let open = stream.shard(shard).and_then(|s| stream.open(s));
-            let mut rest = places;
-            while !rest.is_empty() {
-                let taken = fill_run(&mut run, rest, &records);
-                let (now, later) = rest.split_at(taken);
-                rest = later;
-                let state = match &open {
-                    Ok(shard) => match self.append(shard, &run, deadline).await {
-                        Ok(ticket) => State::Waiting(ticket),
-                        Err(error) => State::Decided(Err(error)),
-                    },
-                    Err(error) => State::Decided(Err(error.clone())),
+            let mut strays: Vec<Place> = Vec::new();
+            for places in places.chunk_by(|a, b| a.shard == b.shard) {
+                let shard = places.first().and_then(|p| stream.map.get(p.shard));
+                let Some(shard) = shard else {
+                    continue;
                 };
-                for place in now {
-                    group_of[place.record as usize] = groups.len() as u32;
+                let open = stream.open(shard);
+                let mut rest = places;
+                while !rest.is_empty() {
+                    let taken = fill_run(&mut run, rest, &records);
+                    let appended = match &open {
+                        Ok(open) => self.append(open, &run, deadline).await,
+                        Err(error) => Err(error.clone()),
+                    };
+                    let state = match appended {
+                        Ok(ticket) => State::Waiting(ticket),
+                        Err(ServiceError::Engine(EngineError::Sealed { .. })) => {
+                            // What lies before it is in the shard, so the order is kept.
+                            strays.extend_from_slice(rest);
+                            break;
+                        }
+                        Err(error) => State::Decided(Err(error)),
+                    };
+                    let (now, later) = rest.split_at(taken);
+                    rest = later;
+                    for place in now {
+                        group_of[place.record as usize] = groups.len() as u32;
+                    }
+                    let shard = shard.clone();
+                    groups.push(Group { shard, state });
                 }
-                groups.push(Group { shard, state });
+            }
+            places = strays;
+            if places.is_empty() {
+                break;
+            }
+            match self.resharded(&stream, deadline).await {
+                Ok(resharded) => stream = resharded,
+                Err(error) => {
+                    refuse_all(&stream, &places, &error, &mut groups, &mut group_of);
+                    break;
+                }
+            }
+            for place in &mut places {
+                let key = records[place.record as usize].hash_key();
+                place.shard = stream.map.route(key).index;
             }
         }
-        Ok(PendingPut {
+        PendingPut {
             groups,
             next: 0,
             group_of,
-        })
+        }
     }
 
-    async fn append(
+    pub(super) async fn append(
         &self,
         shard: &Shard,
         records: &[Record<'_>],
@@ -169,6 +227,27 @@ impl Service {
             }
             wait_for_room(shard.room(), deadline).await?;
         }
+    }
+}
+
+/// Decides records for which there is no shard any more.
+fn refuse_all(
+    stream: &Stream,
+    places: &[Place],
+    error: &ServiceError,
+    groups: &mut Vec<Group>,
+    group_of: &mut [u32],
+) {
+    for places in places.chunk_by(|a, b| a.shard == b.shard) {
+        let shard = places.first().and_then(|p| stream.map.get(p.shard));
+        let Some(shard) = shard.cloned() else {
+            continue;
+        };
+        for place in places {
+            group_of[place.record as usize] = groups.len() as u32;
+        }
+        let state = State::Decided(Err(error.clone()));
+        groups.push(Group { shard, state });
     }
 }
 
@@ -207,7 +286,8 @@ struct Routed<'a> {
 impl<'a> Routed<'a> {
     fn route(&mut self, stream: &Stream, record: Record<'a>, limit: usize) {
         let at = self.records.len() as u32;
-        let shard = stream.router().route(record.hash_key()) as u32;
+        let place = stream.map.route(record.hash_key());
+        let shard = place.index;
         let group = match check(&record, limit) {
             Ok(()) => {
                 self.places.push(Place { shard, record: at });
@@ -216,7 +296,7 @@ impl<'a> Routed<'a> {
             Err(error) => {
                 let key = (shard, std::mem::discriminant(&error));
                 *self.refused.entry(key).or_insert_with(|| {
-                    let state = State::Decided(Err(error));
+                    let (shard, state) = (place.clone(), State::Decided(Err(error)));
                     self.groups.push(Group { shard, state });
                     self.groups.len() as u32 - 1
                 })

@@ -94,6 +94,10 @@ impl Service {
         len: usize,
     ) -> Result<(&'a StreamShard, Shard), ServiceError> {
         let shard = stream.shard_by_id(shard)?;
+        if !stream.is_served() {
+            let name = stream.name().to_owned();
+            return Err(ServiceError::NoSuchStream { name });
+        }
         if !(BATCH_HEADER_LEN..=self.settings.batch_limit).contains(&len) {
             let limit = self.settings.batch_limit;
             return Err(ServiceError::BatchInvalid {
@@ -120,13 +124,14 @@ impl Service {
     /// Checks a batch that was received and hands it to its shard; waits while that has no room.
     pub(crate) async fn append_ready(
         &self,
+        stream: &Stream,
         (place, shard): (&StreamShard, &Shard),
         buffer: PoolBuffer,
         len: usize,
         patience: Patience,
     ) -> Result<Ticket, ServiceError> {
         let limits = BatchLimits {
-            max_record: self.settings.record_limit,
+            max_record: stream.record_limit(self.settings.record_limit),
             require_key: true,
         };
         let mut batch = ReadyBatch::check(buffer, len, &limits)?;
@@ -137,6 +142,11 @@ impl Service {
             batch = match shard.try_append_ready(batch) {
                 Ok(ticket) => return Ok(ticket),
                 Err((EngineError::Full { .. }, batch)) => batch,
+                Err((EngineError::Sealed { .. }, _)) => {
+                    // With its map at hand, the client needs not ask again.
+                    self.resharded(stream, patience.deadline).await?;
+                    return Err(stream.map_changed(place.id.0));
+                }
                 Err((error, _)) => return Err(self.noted(error)),
             };
             wait_for_room(shard.room(), patience.deadline).await?;

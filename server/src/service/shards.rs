@@ -6,7 +6,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -15,14 +15,15 @@ use arc_swap::ArcSwap;
 use millstream_engine::{
     Error as EngineError, Shard, ShardId, ShardOptions, ShardState, Store, clock::Clock,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::{
-    CHANGES_AT_A_TIME, Service, ServiceError, Settings, Stream, StreamShard, Totals,
-    maintenance::Sick, stream::Trouble, table::Table, told::Told,
+    CHANGES_AT_A_TIME, Service, ServiceError, Settings, Stream, StreamShard, maintenance::Sick,
+    quotas::Recent, reshard::parents_of, stream_shard::Trouble, streams::gaps, table::Table,
+    told::Told,
 };
 use crate::{
-    catalog::{Catalog, StreamRow, StreamStatus},
+    catalog::{Catalog, WholeStream},
     error::ServerError,
 };
 
@@ -30,8 +31,8 @@ use crate::{
 const SHARD_WORKERS: usize = 8;
 
 impl Service {
-    /// Joins an open store and an open catalog: removes what a crash left half-made, opens the
-    /// shards of every stream. Blocks.
+    /// Joins an open store and an open catalog: removes shards that no stream has, opens those of
+    /// every stream. Blocks. What a crash cut short is gone on with by [`Service::resume`].
     ///
     /// # Errors
     /// When store and catalog do not belong together, or cannot be read or cleaned up. A shard
@@ -48,8 +49,14 @@ impl Service {
             changes: Arc::new(Semaphore::new(CHANGES_AT_A_TIME)),
             sick: Sick::default(),
             told: Told::default(),
-            totals: Mutex::new(Totals::default()),
+            together: Mutex::default(),
             table: ArcSwap::from_pointee(Table::default()),
+            changed: watch::Sender::default(),
+            recent: Recent::default(),
+            commitment: ArcSwap::from_pointee(catalog.commitment()?),
+            stopping: AtomicBool::new(false),
+            #[cfg(test)]
+            halt: super::tests::Halt::default(),
             store,
             catalog,
             settings,
@@ -60,28 +67,27 @@ impl Service {
             reason,
         };
         service.catalog.join_store(service.store.id())?;
-        let (active, unfinished): (Vec<_>, Vec<_>) = service
-            .catalog
-            .load()?
-            .into_iter()
-            .partition(|row| row.status == StreamStatus::Active);
-        let orphans = service
-            .orphans(active.iter().chain(&unfinished))
-            .map_err(unusable)?;
-        service
-            .clean_up(&unfinished, orphans)
-            .map_err(|error| unusable(error.to_string()))?;
-        service.open_streams(active).map_err(unusable)?;
+        let streams = service.catalog.load()?;
+        let orphans = service.orphans(&streams).map_err(unusable)?;
+        if !orphans.is_empty() {
+            tracing::warn!(shards = orphans.len(), "removing shards that no stream has");
+            match service.remove_shards(orphans) {
+                // They stay until the next start: the streams are served.
+                Err(error @ ServiceError::NoSpace { .. }) => {
+                    tracing::error!(%error, "shards that no stream has cannot be removed; the next start tries again");
+                }
+                removed => removed.map_err(|error| unusable(error.to_string()))?,
+            }
+        }
+        service.open_streams(streams).map_err(unusable)?;
         Ok(service)
     }
 
     /// Shards in the store that no stream has.
-    fn orphans<'a>(
-        &self,
-        rows: impl Iterator<Item = &'a StreamRow>,
-    ) -> Result<Vec<ShardId>, String> {
-        let known: HashSet<u64> = rows
-            .flat_map(|row| row.shards.iter().map(|shard| shard.id))
+    fn orphans(&self, streams: &[WholeStream]) -> Result<Vec<ShardId>, String> {
+        let known: HashSet<u64> = streams
+            .iter()
+            .flat_map(|stream| stream.shards.iter().map(|shard| shard.id))
             .collect();
         let next = self.catalog.next_shard_id().map_err(|e| e.to_string())?;
         let mut orphans = self.store.shard_ids().map_err(|e| e.to_string())?;
@@ -96,54 +102,19 @@ impl Service {
         }
     }
 
-    /// Removes what a crash left half-made or half-deleted. What cannot be removed because the
-    /// medium is full stays until the next start: the other streams are served.
-    fn clean_up(
-        &self,
-        unfinished: &[StreamRow],
-        orphans: Vec<ShardId>,
-    ) -> Result<(), ServiceError> {
-        for row in unfinished {
-            let (stream, shards) = (&row.name, row.shards.len());
-            match row.status {
-                StreamStatus::Creating => {
-                    tracing::warn!(
-                        stream,
-                        shards,
-                        "removing a stream whose creation was cut short"
-                    );
-                }
-                _ => tracing::warn!(stream, shards, "finishing the deletion of a stream"),
-            }
-            let removed = self
-                .remove_shards(row.shards.iter().map(|shard| ShardId(shard.id)))
-                .and_then(|()| Ok(self.catalog.remove(stream)?));
-            match removed {
-                Err(error @ ServiceError::NoSpace { .. }) => {
-                    tracing::error!(stream, %error, "what is left of a stream cannot be removed; the next start tries again");
-                }
-                other => other?,
-            }
-        }
-        if !orphans.is_empty() {
-            tracing::warn!(shards = orphans.len(), "removing shards that no stream has");
-            self.remove_shards(orphans)?;
-        }
-        Ok(())
-    }
-
-    /// Opens every shard of every stream and fills the table.
-    fn open_streams(&self, rows: Vec<StreamRow>) -> Result<(), String> {
+    /// Opens every shard of every stream that is in use and fills the table.
+    fn open_streams(&self, streams: Vec<WholeStream>) -> Result<(), String> {
         let started = Instant::now();
         let mut table = Table::default();
-        for row in rows {
-            let name = row.name.clone();
-            let stream = Stream::new(row).ok_or_else(|| ranges_with_gaps(&name))?;
+        for stream in streams {
+            let name = stream.row.name.clone();
+            let stream = Stream::new(stream).ok_or_else(|| gaps(&name).to_string())?;
             table = table.with(Arc::new(stream));
         }
         let shards: Vec<(&Stream, &StreamShard)> = table
             .all()
-            .flat_map(|stream| stream.shards.iter().map(move |shard| (&**stream, shard)))
+            .filter(|stream| stream.is_served())
+            .flat_map(|stream| stream.map.all().iter().map(move |shard| (&**stream, shard)))
             .collect();
         let failed = AtomicUsize::new(0);
         let _ = in_parallel(&shards, |(stream, shard)| {
@@ -159,11 +130,8 @@ impl Service {
             milliseconds = started.elapsed().as_millis() as u64,
             "streams opened"
         );
-        let mut totals = self.totals();
-        totals.streams = table.len();
-        totals.shards = shards.len();
         drop(shards);
-        self.table.store(Arc::new(table));
+        self.publish(table);
         Ok(())
     }
 
@@ -174,7 +142,12 @@ impl Service {
         match self.store.open_shard(shard.id, options) {
             Ok(handle) => {
                 report_opening(stream, shard, &handle);
-                shard.opened(handle);
+                if takes_no_more(stream, shard)
+                    && let Err(error) = handle.seal()
+                {
+                    tracing::error!(stream = stream.name(), shard = shard.index, id = %shard.id, %error, "a closed shard cannot be sealed");
+                }
+                shard.door().opened(handle);
                 true
             }
             Err(error @ (EngineError::NoShard { .. } | EngineError::Damaged { .. })) => {
@@ -186,36 +159,38 @@ impl Service {
                     error => error.to_string(),
                 };
                 tracing::error!(stream = name, shard = index, id = %shard.id, reason, "a shard is lost; the others are served. Restore the store from a backup, or delete the stream");
-                shard.failed(Trouble::Lost(reason));
+                shard.door().failed(Trouble::Lost(reason));
                 false
             }
             Err(error) => {
                 let (name, index) = (stream.name(), shard.index);
                 tracing::error!(stream = name, shard = index, id = %shard.id, %error, "a shard cannot be opened; the others are served, and it is tried again");
-                shard.failed(Trouble::Passing(error.to_string()));
+                shard.door().failed(Trouble::Passing(error.to_string()));
                 self.sick.note(shard.id);
                 false
             }
         }
     }
 
-    /// Makes the shards of a new stream, all or an error.
-    pub(super) fn make_shards(&self, row: StreamRow) -> Result<Arc<Stream>, ServiceError> {
-        let name = row.name.clone();
-        let Some(stream) = Stream::new(row) else {
-            return Err(ServiceError::Defect(ranges_with_gaps(&name)));
-        };
-        let options = self.shard_options(&stream);
-        let shards: Vec<&StreamShard> = stream.shards.iter().collect();
-        in_parallel(&shards, |shard| {
-            let made = self.store.create_shard(shard.id, options)?;
+    /// Makes shards of a stream, all or an error. One that is there is opened.
+    pub(super) fn make_shards(
+        &self,
+        stream: &Stream,
+        shards: &[StreamShard],
+    ) -> Result<(), ServiceError> {
+        let options = self.shard_options(stream);
+        in_parallel(shards, |shard| {
+            let made = match self.store.create_shard(shard.id, options) {
+                Err(EngineError::ShardExists { .. }) => self.store.open_shard(shard.id, options),
+                made => made,
+            }?;
             if self.settings.prepare > 0 {
                 made.prepare(self.settings.prepare)?;
             }
-            shard.opened(made);
+            shard.door().opened(made);
             Ok::<(), EngineError>(())
         })?;
-        Ok(Arc::new(stream))
+        Ok(())
     }
 
     /// Removes shards; one that is not there is no error.
@@ -236,8 +211,9 @@ impl Service {
     }
 }
 
-fn ranges_with_gaps(stream: &str) -> String {
-    format!("the shards of stream {stream:?} in the catalog do not cover the hash space")
+/// Whether a shard is closed, or about to be: what follows it may be read by now.
+fn takes_no_more(stream: &Stream, shard: &StreamShard) -> bool {
+    !shard.is_open() || parents_of(stream).iter().any(|p| p.index == shard.index)
 }
 
 /// Says what was found when a shard was opened, where it was not closed cleanly.

@@ -1,16 +1,16 @@
-//! Make, list, delete streams, and change their retention.
+//! Make, list and delete streams.
 //!
-//! A stream is made in three steps, each durable before the next: its rows, marked as being
-//! made; its shards; its row, marked as active. It is deleted in the reverse order. Only what is
-//! active is in the table, so nobody sees a step in between, and a start removes what a crash
-//! left half-way (`shards.rs`).
+//! A stream is made in three steps, each durable before the next: its rows, marked as being made;
+//! its shards; its row, marked as active. It is deleted in three: its row, marked as being
+//! deleted; its shards; its rows. After the first step the request can be answered: the rest is
+//! done behind it (`work.rs`), and gone on with by the next start when it is cut short.
 
 use std::sync::Arc;
 
-use millstream_engine::{CompressionChoice, Durability, ShardId, format::compression};
+use millstream_engine::{CompressionChoice, Durability, format::compression};
 
-use super::{Service, ServiceError, Stream, limits};
-use crate::catalog::{NewStream, StreamStatus};
+use super::{Service, ServiceError, Stream, limits, work::FirstAttempt};
+use crate::catalog::{NewStream, StreamMode, StreamRow, StreamStatus};
 
 /// A stream that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,37 @@ pub(crate) struct CreateStream {
     pub compression: Option<u8>,
     /// `None` for the configuration's.
     pub durability: Option<Durability>,
+    pub mode: StreamMode,
+    /// `None` for what the server takes.
+    pub max_record_kib: Option<u32>,
+    pub warm_mibps: Option<u32>,
+    pub tags: Vec<(String, String)>,
+}
+
+impl CreateStream {
+    /// A stream as it is made where nothing else is said.
+    pub(crate) fn plain(name: impl Into<String>, shards: u32) -> CreateStream {
+        CreateStream {
+            name: name.into(),
+            shards,
+            retention_hours: limits::RETENTION_HOURS_MIN,
+            compression: None,
+            durability: None,
+            mode: StreamMode::Provisioned,
+            max_record_kib: None,
+            warm_mibps: None,
+            tags: Vec::new(),
+        }
+    }
+}
+
+/// How a stream is to be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deletion {
+    /// Unless it has consumers.
+    WithoutConsumers,
+    /// With its consumers.
+    WithConsumers,
 }
 
 impl Service {
@@ -30,10 +61,44 @@ impl Service {
         self: &Arc<Self>,
         request: CreateStream,
     ) -> Result<Arc<Stream>, ServiceError> {
+        let (stream, making) = self.begin_stream(request).await?;
+        making.over().await?;
+        let name = stream.name();
+        let made = self.same_stream(name, stream.row.id);
+        made.ok_or_else(|| ServiceError::NoSuchStream {
+            name: name.to_owned(),
+        })
+    }
+
+    /// Begins to make a stream: it is there as one that is being made.
+    pub(crate) async fn start_stream(
+        self: &Arc<Self>,
+        request: CreateStream,
+    ) -> Result<Arc<Stream>, ServiceError> {
+        Ok(self.begin_stream(request).await?.0)
+    }
+
+    async fn begin_stream(
+        self: &Arc<Self>,
+        request: CreateStream,
+    ) -> Result<(Arc<Stream>, FirstAttempt), ServiceError> {
         let new = self.check_create(request)?;
         let room = Arc::clone(&self.changes);
-        self.blocking(&room, move |service| service.create_now(&new))
-            .await?
+        let began = self.blocking(&room, move |service| {
+            let _together = service.together();
+            if service.table.load().get(&new.name).is_some() {
+                let name = new.name.clone();
+                return Err(ServiceError::StreamExists { name });
+            }
+            service.check_room(1, new.shards as usize)?;
+            service.check_creating()?;
+            let whole = service.catalog.begin_create(&new)?;
+            let stream = Stream::new(whole).ok_or_else(|| gaps(&new.name))?;
+            Ok(service.replace(stream))
+        });
+        let stream = began.await??;
+        let making = self.work_on(&stream);
+        Ok((stream, making))
     }
 
     fn check_create(&self, request: CreateStream) -> Result<NewStream, ServiceError> {
@@ -67,132 +132,133 @@ impl Service {
             retention_hours: hours,
             compression,
             durability: request.durability.unwrap_or(self.settings.durability),
+            mode: request.mode,
+            max_record_kib: request.max_record_kib,
+            warm_mibps: request.warm_mibps,
+            tags: request.tags,
         })
     }
 
-    fn create_now(self: &Arc<Self>, new: &NewStream) -> Result<Arc<Stream>, ServiceError> {
-        let row = {
-            let mut totals = self.totals();
-            self.check_room(&totals, new.shards as usize)?;
-            let row = self.catalog.begin_create(new)?;
-            totals.streams += 1;
-            totals.shards += row.shards.len();
-            row
-        };
-        let shards = row.shards.len();
-        match self.make_stream(row) {
-            Ok(stream) => {
-                tracing::info!(stream = new.name, shards, "stream created");
-                Ok(stream)
-            }
-            Err(error) => {
-                tracing::warn!(stream = new.name, %error, "a stream could not be made");
-                let mut totals = self.totals();
-                totals.streams -= 1;
-                totals.shards -= shards;
-                Err(error)
-            }
-        }
-    }
-
-    fn check_room(&self, totals: &super::Totals, shards: usize) -> Result<(), ServiceError> {
-        if totals.streams >= self.settings.streams {
+    /// Refuses streams and shards for which there is no room. Under the lock of changes.
+    pub(super) fn check_room(&self, streams: usize, shards: usize) -> Result<(), ServiceError> {
+        let table = self.table.load();
+        let there: usize = table.all().map(|s| s.every_shard().count()).sum();
+        let (most_streams, most_shards) = (self.settings.streams, self.settings.shards);
+        if table.len() + streams > most_streams {
             return Err(ServiceError::TooMany {
                 what: "streams",
-                limit: self.settings.streams,
+                limit: most_streams,
                 key: "limits.streams",
             });
         }
-        if totals.shards + shards > self.settings.shards {
+        if there + shards > most_shards {
             return Err(ServiceError::TooMany {
                 what: "shards",
-                limit: self.settings.shards,
+                limit: most_shards,
                 key: "limits.shards",
             });
         }
         Ok(())
     }
 
-    fn make_stream(
-        self: &Arc<Self>,
-        row: crate::catalog::StreamRow,
-    ) -> Result<Arc<Stream>, ServiceError> {
-        let name = row.name.clone();
-        let ids = row.shards.iter().map(|shard| ShardId(shard.id)).collect();
-        let made = self.make_shards(row).and_then(|stream| {
-            let _together = self.totals();
-            self.catalog
-                .update(&name, |row| row.status = StreamStatus::Active)?;
-            self.table
-                .store(Arc::new(self.table.load().with(Arc::clone(&stream))));
-            Ok(stream)
-        });
-        if made.is_err() {
-            self.undo(&name, ids);
-        }
-        made
-    }
-
-    /// Removes what was made of a stream. What cannot be removed now is removed at the next start.
-    fn undo(&self, name: &str, ids: Vec<ShardId>) {
-        let removed = self
-            .remove_shards(ids)
-            .and_then(|()| Ok(self.catalog.remove(name)?));
-        if let Err(error) = removed {
-            tracing::error!(stream = name, %error, "what was made of a stream cannot be removed; the next start tries again");
+    /// Makes the shards of a stream that is being made, and marks it as active. What cannot be
+    /// made is removed again.
+    pub(super) fn make_stream(&self, stream: &Stream) -> Result<(), ServiceError> {
+        let made = self
+            .make_shards(stream, stream.map.all())
+            .and_then(|()| self.step())
+            .and_then(|()| self.set_status(stream, StreamStatus::Active));
+        match made {
+            Ok(stream) => {
+                let shards = stream.map.all().len();
+                tracing::info!(stream = stream.name(), shards, "stream created");
+                Ok(())
+            }
+            // It stays as it is, and the next start goes on.
+            Err(error) if self.is_stopping() => Err(error),
+            Err(error) => {
+                tracing::warn!(stream = stream.name(), %error, "a stream could not be made");
+                let undone = self
+                    .set_status(stream, StreamStatus::Deleting)
+                    .and_then(|stream| self.unmake_stream(&stream));
+                if let Err(error) = undone {
+                    tracing::error!(stream = stream.name(), %error, "what was made of a stream cannot be removed yet; it is tried again");
+                }
+                Err(error)
+            }
         }
     }
 
     /// Deletes a stream and its records; they are gone on return.
     pub(crate) async fn delete_stream(self: &Arc<Self>, name: &str) -> Result<(), ServiceError> {
-        let (name, room) = (name.to_owned(), Arc::clone(&self.changes));
-        self.blocking(&room, move |service| service.delete_now(&name))
-            .await?
+        if self.stream(name)?.row.status == StreamStatus::Deleting {
+            let name = name.to_owned();
+            return Err(ServiceError::NoSuchStream { name });
+        }
+        let stream = self.mark_deleted(name, Deletion::WithConsumers).await?;
+        self.work_on(&stream).over().await
     }
 
-    fn delete_now(self: &Arc<Self>, name: &str) -> Result<(), ServiceError> {
-        let stream = {
-            let _together = self.totals();
-            let stream = self.stream(name)?;
-            self.catalog
-                .update(name, |row| row.status = StreamStatus::Deleting)?;
-            self.table.store(Arc::new(self.table.load().without(name)));
-            stream
-        };
-        self.remove_shards(stream.shards.iter().map(|shard| shard.id))?;
-        self.catalog.remove(name)?;
-        let mut totals = self.totals();
-        totals.streams -= 1;
-        totals.shards -= stream.shards.len();
-        tracing::info!(
-            stream = name,
-            shards = stream.shards.len(),
-            "stream deleted"
-        );
+    /// Begins to delete a stream: it is there as one that is being deleted.
+    pub(crate) async fn start_deletion(
+        self: &Arc<Self>,
+        name: &str,
+        deletion: Deletion,
+    ) -> Result<(), ServiceError> {
+        let stream = self.mark_deleted(name, deletion).await?;
+        drop(self.work_on(&stream));
         Ok(())
     }
 
-    /// Changes how long a stream's records are kept.
-    pub(crate) async fn set_retention(
+    async fn mark_deleted(
         self: &Arc<Self>,
         name: &str,
-        hours: u32,
-    ) -> Result<(), ServiceError> {
-        if !limits::RETENTION_HOURS.contains(&hours) {
-            return Err(ServiceError::InvalidRetention { hours });
-        }
+        deletion: Deletion,
+    ) -> Result<Arc<Stream>, ServiceError> {
         let (name, room) = (name.to_owned(), Arc::clone(&self.changes));
         self.blocking(&room, move |service| {
-            let _together = service.totals();
-            let stream = service.stream(&name)?;
-            service
-                .catalog
-                .update(&name, |row| row.retention_hours = hours)?;
-            stream.set_retention(hours);
-            tracing::info!(stream = name, hours, "retention changed");
-            Ok(())
+            service.change(&name, |stream, row| {
+                if deletion == Deletion::WithoutConsumers && !stream.consumers.is_empty() {
+                    let (stream, consumers) = (name.clone(), stream.consumers.len());
+                    return Err(ServiceError::HasConsumers { stream, consumers });
+                }
+                row.status = StreamStatus::Deleting;
+                Ok(())
+            })
         })
         .await?
+    }
+
+    /// Removes the shards of a stream that is being deleted, and its rows.
+    pub(super) fn unmake_stream(&self, stream: &Stream) -> Result<(), ServiceError> {
+        for shard in stream.every_shard() {
+            shard.door().remove();
+        }
+        self.step()?;
+        self.remove_shards(stream.every_shard().map(|shard| shard.id))?;
+        self.step()?;
+        let _together = self.together();
+        let name = stream.name();
+        self.catalog.remove(name)?;
+        self.publish(self.table.load().without(name));
+        let shards = stream.every_shard().count();
+        tracing::info!(stream = name, shards, "stream deleted");
+        Ok(())
+    }
+
+    /// Moves a stream on in its life.
+    pub(super) fn set_status(
+        &self,
+        stream: &Stream,
+        status: StreamStatus,
+    ) -> Result<Arc<Stream>, ServiceError> {
+        self.change(stream.name(), |now, row: &mut StreamRow| {
+            // Deleted meanwhile: that stands.
+            if now.row.status != StreamStatus::Deleting {
+                row.status = status;
+            }
+            Ok(())
+        })
     }
 
     /// Up to `limit` streams with names after `after`, and whether there are more.
@@ -202,4 +268,11 @@ impl Service {
         let page = rest.by_ref().take(limit).cloned().collect();
         (page, rest.next().is_some())
     }
+}
+
+/// What is wrong with a stream whose open shards do not cover the hash space.
+pub(super) fn gaps(stream: &str) -> ServiceError {
+    ServiceError::Defect(format!(
+        "the shards of stream {stream:?} in the catalog do not cover the hash space"
+    ))
 }

@@ -1,6 +1,7 @@
 mod flaky;
+mod lives;
 
-use std::{path::Path, sync::atomic::Ordering, time::Instant};
+use std::{path::Path, sync::atomic::AtomicU64, time::Instant as StdInstant};
 
 use flaky::{Faults, FlakyDevice};
 use millstream_engine::{
@@ -12,7 +13,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    catalog::{CatalogError, NewStream, StreamStatus},
+    catalog::{CatalogError, NewStream, StreamMode, StreamStatus},
     error::ServerError,
     shutdown,
 };
@@ -34,7 +35,33 @@ fn start(data: &Path, store: Store) -> Result<Arc<Service>, ServerError> {
     settings.put_wait = Duration::from_millis(500);
     settings.segment_bytes = 16 << 20;
     let clock = Arc::new(SystemClock::default());
-    Service::start(data, store, catalog, settings, clock).map(Arc::new)
+    let service = Service::start(data, store, catalog, settings, clock).map(Arc::new)?;
+    service.resume();
+    Ok(service)
+}
+
+/// Ends changes after some of their steps, as a crash would.
+#[derive(Default)]
+pub(super) struct Halt {
+    /// Steps until then; 0 for never.
+    after: AtomicU64,
+    halted: tokio::sync::Notify,
+}
+
+impl Halt {
+    pub(super) fn step(&self, stopping: &AtomicBool) -> Result<(), ServiceError> {
+        if stopping.load(Ordering::SeqCst) {
+            return Err(ServiceError::ShuttingDown);
+        }
+        let left = self.after.load(Ordering::SeqCst);
+        if left > 0 && self.after.fetch_sub(1, Ordering::SeqCst) == 1 {
+            // Nothing that fails from here on is undone.
+            stopping.store(true, Ordering::SeqCst);
+            self.halted.notify_one();
+            return Err(ServiceError::ShuttingDown);
+        }
+        Ok(())
+    }
 }
 
 fn service(data: &TempDir) -> Arc<Service> {
@@ -42,13 +69,7 @@ fn service(data: &TempDir) -> Arc<Service> {
 }
 
 fn wanted(name: &str, shards: u32) -> CreateStream {
-    CreateStream {
-        name: name.to_owned(),
-        shards,
-        retention_hours: 24,
-        compression: None,
-        durability: None,
-    }
+    CreateStream::plain(name, shards)
 }
 
 fn new_stream(name: &str, shards: u32) -> NewStream {
@@ -59,6 +80,10 @@ fn new_stream(name: &str, shards: u32) -> NewStream {
         retention_hours: 24,
         compression: CompressionChoice::None,
         durability: Durability::Durable,
+        mode: StreamMode::Provisioned,
+        max_record_kib: None,
+        warm_mibps: None,
+        tags: Vec::new(),
     }
 }
 
@@ -82,27 +107,56 @@ fn names(service: &Service) -> Vec<String> {
         .collect()
 }
 
+/// Waits until a stream is as it is wanted.
+async fn until(service: &Arc<Service>, stream: &str, wanted: impl Fn(&Stream) -> bool) {
+    let mut changed = service.changed.subscribe();
+    let waiting = async {
+        while !service.stream(stream).is_ok_and(|stream| wanted(&stream)) {
+            changed.changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), waiting)
+        .await
+        .unwrap();
+}
+
+async fn until_gone(service: &Arc<Service>, stream: &str) {
+    let mut changed = service.changed.subscribe();
+    let waiting = async {
+        while service.stream(stream).is_ok() {
+            changed.changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), waiting)
+        .await
+        .unwrap();
+}
+
+fn is_active(stream: &Stream) -> bool {
+    stream.row.status == StreamStatus::Active
+}
+
 #[tokio::test]
-async fn a_stream_cut_short_while_it_was_made_leaves_nothing() {
+async fn a_creation_cut_short_is_finished() {
     let data = tempfile::tempdir().unwrap();
     let before = service(&data);
     before.create_stream(wanted("whole", 2)).await.unwrap();
     // The crash: rows, and one of three shards.
-    let row = before.catalog.begin_create(&new_stream("half", 3)).unwrap();
-    let first = ShardId(row.shards[0].id);
+    let half = before.catalog.begin_create(&new_stream("half", 3)).unwrap();
+    let first = ShardId(half.shards[0].id);
     before
         .store
         .create_shard(first, ShardOptions::default())
         .unwrap();
-    assert_eq!(names(&before), ["whole"], "what is being made is not shown");
     before.close().unwrap();
     drop(before);
 
     let after = service(&data);
-    assert_eq!(names(&after), ["whole"]);
-    assert_eq!(after.store.shard_ids().unwrap().len(), 2);
-    assert_eq!(after.counts(), (1, 2));
-    after.create_stream(wanted("half", 1)).await.unwrap();
+    until(&after, "half", is_active).await;
+    assert_eq!(names(&after), ["half", "whole"]);
+    assert_eq!(after.store.shard_ids().unwrap().len(), 5);
+    assert_eq!(after.counts(), (2, 5));
+    assert_eq!(put(&after, "half").await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -110,43 +164,24 @@ async fn a_full_medium_does_not_keep_the_server_from_starting() {
     let data = tempfile::tempdir().unwrap();
     let before = service(&data);
     before.create_stream(wanted("whole", 2)).await.unwrap();
-    let row = before.catalog.begin_create(&new_stream("half", 1)).unwrap();
-    let shard = ShardId(row.shards[0].id);
-    before
-        .store
-        .create_shard(shard, ShardOptions::default())
-        .unwrap();
+    before.create_stream(wanted("half", 1)).await.unwrap();
+    let half = before.stream("half").unwrap();
+    before.set_status(&half, StreamStatus::Deleting).unwrap();
     before.close().unwrap();
-    drop(before);
+    drop((before, half));
 
     let faults = Arc::new(Faults::default());
     faults.brimful.store(true, Ordering::SeqCst);
     let after = start(data.path(), store(data.path(), &faults)).unwrap();
-    assert_eq!(names(&after), ["whole"]);
-    after.close().unwrap();
-    drop(after);
-    let later = service(&data);
-    assert_eq!(later.catalog.load().unwrap().len(), 1);
-    assert_eq!(later.store.shard_ids().unwrap().len(), 2);
-}
-
-#[tokio::test]
-async fn a_deletion_cut_short_is_finished() {
-    let data = tempfile::tempdir().unwrap();
-    let before = service(&data);
-    let stream = before.create_stream(wanted("s", 3)).await.unwrap();
-    before
-        .catalog
-        .update("s", |row| row.status = StreamStatus::Deleting)
-        .unwrap();
-    before.store.delete_shard(stream.shards[1].id).unwrap();
-    before.close().unwrap();
-    drop((before, stream));
-
-    let after = service(&data);
-    assert_eq!(after.counts(), (0, 0));
-    assert_eq!(after.store.shard_ids().unwrap(), []);
-    assert_eq!(after.catalog.load().unwrap(), []);
+    assert_eq!(names(&after), ["half", "whole"]);
+    assert_eq!(put(&after, "whole").await.unwrap(), 0);
+    assert!(matches!(
+        after.served("half"),
+        Err(ServiceError::NoSuchStream { .. })
+    ));
+    faults.brimful.store(false, Ordering::SeqCst);
+    until_gone(&after, "half").await;
+    assert_eq!(after.catalog.load().unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -247,11 +282,11 @@ async fn as_many_streams_and_shards_as_allowed() {
 
 /// Puts until one succeeds; its sequence number.
 async fn put_until_taken(service: &Arc<Service>, stream: &str) -> u64 {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = StdInstant::now() + Duration::from_secs(30);
     loop {
         match put(service, stream).await {
             Ok(sequence) => return sequence,
-            Err(error) if Instant::now() > deadline => panic!("{error}"),
+            Err(error) if StdInstant::now() > deadline => panic!("{error}"),
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
@@ -302,7 +337,7 @@ async fn a_shard_that_cannot_be_opened_again_yet_is_not_taken_for_gone() {
     let faults = Arc::new(Faults::default());
     let service = start(data.path(), store(data.path(), &faults)).unwrap();
     let stream = service.create_stream(wanted("s", 1)).await.unwrap();
-    let shard = stream.shards[0].id;
+    let shard = stream.map.all()[0].id;
     faults.broken.store(true, Ordering::SeqCst);
     assert!(put(&service, "s").await.is_err());
     faults.full.store(true, Ordering::SeqCst);

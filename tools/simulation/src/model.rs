@@ -343,7 +343,9 @@ impl ShardModel {
             match harm {
                 // Of what was only written, any part may be taken.
                 Some(_) if !self.durable => {}
-                Some(harm) if found.gap_covers(*sequence) => harm.may_cover(*sequence)?,
+                Some(harm) if found.gap_covers(*sequence) => harm
+                    .may_cover(*sequence)
+                    .map_err(|what| format!("{what}; reported was {:?}", found.gaps))?,
                 Some(harm) if harm.may_be_silent(*sequence) => {}
                 _ => {
                     return Err(format!(

@@ -4,8 +4,10 @@
 //! - [`ci`]: the steps of `.ci/run`.
 //! - [`fuzz`] and [`seeds`]: the fuzz targets and their committed corpora.
 //! - [`mod@bench`]: the measuring harness, built as it is shipped.
+//! - [`bugs`]: changes of the source that something has to find.
 //! - [`counts`]: instructions of the hot paths, beside a committed baseline.
 //! - [`kinesis_model`]: the shapes of the Kinesis API, from its service model.
+//! - [`models`]: the engine under the interleavings of its threads.
 //! - [`powercut`]: the engine under a real kernel whose power is cut.
 //! - [`roundtrip`]: real text through a server and back, undisturbed and killed.
 //! - [`simulate`]: lives of a store on a simulated device, and the bugs that they have to find.
@@ -15,11 +17,13 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
+mod bugs;
 mod ci;
 mod counts;
 mod failure;
 mod fuzz;
 mod kinesis_model;
+mod models;
 mod powercut;
 mod roundtrip;
 mod seeds;
@@ -48,7 +52,7 @@ enum Command {
     Tidy,
     /// Run the steps of .ci/run: all, or the named ones
     Ci {
-        /// packages, format, clippy, deny, test, test-portable, counts, fuzz, docs
+        /// packages, format, clippy, deny, test, test-portable, counts, models, fuzz, docs
         steps: Vec<String>,
     },
     /// Run the fuzz targets (needs cargo-fuzz; no nightly)
@@ -57,6 +61,8 @@ enum Command {
     FuzzSeeds,
     /// Write server/src/kinesis/model from the service model in the newest botocore (needs python3, pip)
     KinesisModel(kinesis_model::Arguments),
+    /// Run the models of the engine: every run interleaves its threads in another way
+    Models(models::Arguments),
     /// Put real text into a server line by line, get it back, and compare
     Roundtrip(roundtrip::Arguments),
     /// Live many lives of a store on a simulated device, and judge what is left of each
@@ -92,6 +98,7 @@ fn main() -> ExitCode {
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::FuzzSeeds => seeds::run(),
         Command::KinesisModel(arguments) => kinesis_model::run(&arguments),
+        Command::Models(arguments) => models::run(&arguments),
         Command::Roundtrip(arguments) => roundtrip::run(&arguments),
         Command::Simulate { arguments } => simulate::run(&arguments),
         Command::Powercut(arguments) => powercut::run(&arguments),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::HashKey;
 use proptest::prelude::*;
 
 const STAMP: Stamp = Stamp {
@@ -128,6 +129,42 @@ fn a_walk_finds_what_checksums_cannot() {
             .check(&limits)
             .is_err()
     );
+}
+
+#[test]
+fn data_written_in_place_makes_the_same_batch() {
+    let records = [
+        Record::new("k", b"123456789"),
+        Record::new("", b""),
+        Record {
+            explicit_hash: Some(HashKey(7)),
+            ..Record::new("key", &[5; 5000])
+        },
+    ];
+    let mut builder = BatchBuilder::new(vec![0xff; 8192]);
+    for record in &records {
+        let failed = builder.push_with(&record.outline(), |data| {
+            data.fill(1);
+            Err("not to be had")
+        });
+        assert_eq!(failed, Err("not to be had"));
+        let pushed = builder.push_with(&record.outline(), |data| {
+            data.copy_from_slice(record.data);
+            Ok::<(), ()>(())
+        });
+        assert_eq!(pushed, Ok(true));
+    }
+    let large = RecordOutline {
+        data_len: 8192,
+        ..RecordOutline::default()
+    };
+    assert_eq!(builder.push_with(&large, |_| Ok::<(), ()>(())), Ok(false));
+    let (mut bytes, mut header) = builder.finish();
+    header.stamp(STAMP);
+    header.encode(&mut bytes);
+    let (expected, expected_header) = build(&records, &[]);
+    assert_eq!(header, expected_header);
+    assert_eq!(bytes[..header.batch_len()], expected[..header.batch_len()]);
 }
 
 proptest! {

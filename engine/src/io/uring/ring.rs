@@ -1,11 +1,13 @@
 //! The ring of one thread, and what the kernel may touch through it.
 #![allow(unsafe_code)]
 
+// The kernel writes to it: it is a word, whatever stands in for `std`.
+use core::sync::atomic::AtomicU64;
 use std::{
     fmt, io,
     mem::ManuallyDrop,
     os::fd::AsRawFd,
-    sync::{Arc, atomic::AtomicU64},
+    sync::Arc,
     thread::{self, ThreadId},
     time::{Duration, Instant},
 };

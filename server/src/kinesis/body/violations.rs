@@ -68,6 +68,11 @@ impl Violations {
         }
     }
 
+    /// Whether nothing is wrong.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.told.is_empty()
+    }
+
     /// All of it; `None` when nothing is wrong.
     pub(super) fn message(&self) -> Option<String> {
         let plural = match self.told.len() {
