@@ -44,7 +44,10 @@ pub fn run(input: &[u8]) {
         headers.push(("authorization", authorization));
     }
     for line in lines {
-        let at = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
+        let at = line
+            .iter()
+            .position(|byte| *byte == b':')
+            .unwrap_or(line.len());
         if let Ok(name) = std::str::from_utf8(&line[..at]) {
             headers.push((name, line.get(at + 1..).unwrap_or_default()));
         }

@@ -13,7 +13,7 @@ use std::{
 
 use millstream_engine::{ShardId, clock::Clock};
 
-pub(crate) use profile::CapacityProfile;
+pub(crate) use profile::{CapacityProfile, ControlLimits};
 pub(crate) use shard::{Flow, ShardCapacity};
 
 use bucket::{Bucket, Rate};

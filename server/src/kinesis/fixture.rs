@@ -25,9 +25,10 @@ use super::{
     op,
 };
 use crate::{
-    catalog::Catalog,
+    catalog::{Catalog, StreamStatus},
     config::Config,
-    service::{CreateStream, Service, Settings},
+    kinesis,
+    service::{CreateStream, Service, Settings, Stream},
     shutdown::{self, Trigger},
 };
 
@@ -66,6 +67,18 @@ impl Clock for HeldClock {
         let ahead_ms = self.0.ahead_ms.load(Ordering::SeqCst).max(0);
         Duration::from_millis(ahead_ms.unsigned_abs())
     }
+}
+
+/// Waits until nothing is being done to a stream.
+pub(crate) async fn settled(stand: &Stand, stream: &str) {
+    for _ in 0..3000 {
+        let is_active = |s: &Stream| s.row.status == StreamStatus::Active;
+        match stand.front.service.stream(stream) {
+            Ok(stream) if is_active(&stream) => return,
+            _ => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+    panic!("{stream} is never active");
 }
 
 /// A front that is asked without a socket.
@@ -111,6 +124,7 @@ impl Stand {
         let catalog = Catalog::open(data.path()).unwrap();
         let mut settings = Settings::of(&config);
         settings.segment_bytes = 64 << 20;
+        settings.quotas = kinesis::profile(&config).unwrap().control;
         let held = Arc::new(HeldClock(Arc::clone(&clock)));
         let service = Service::start(data.path(), store, catalog, settings, held).unwrap();
         let service = Arc::new(service);
@@ -118,7 +132,7 @@ impl Stand {
         let (trigger, shutdown) = shutdown::channel();
         let opened = Opened::of(&config).unwrap();
         Stand {
-            front: Front::new(&config, service, None, shutdown, opened),
+            front: Front::new(&config, service, None, None, shutdown, opened),
             clock,
             trigger,
             data,

@@ -9,6 +9,8 @@
 //! - [`fault`]: what an answer tells of an error.
 //! - [`metrics_front`] and [`sts`]: what its clients need of CloudWatch and STS.
 //! - [`sending`]: room in memory for answers.
+//! - [`name`]: names and ARNs; [`refusal`]: errors of the service; [`description`]: streams, shards
+//!   and consumers in answers; [`tag`]; [`token`]: places of pages.
 //! - [`cors`]: what lets scripts of web pages in.
 //! - [`sequence`], [`shard_id`]: numbers of records, names of shards.
 //! - [`start`], [`iterator`]: places of readers; [`secret`]: what their texts are sealed with.
@@ -17,36 +19,43 @@
 //! - [`event_stream`]: the frames in which a subscription is answered.
 
 mod answer;
+mod bench;
 pub(crate) mod body;
 mod connection;
 mod cors;
+mod description;
 mod entries;
 mod event_stream;
 mod exchange;
 pub(crate) mod fault;
-mod iterator;
+pub(crate) mod iterator;
 mod line;
 mod metrics_front;
 pub(crate) mod model;
-mod op;
+mod name;
+pub(crate) mod op;
 mod page;
 mod put_answer;
+mod refusal;
 mod request;
 pub(crate) mod secret;
 mod sending;
-mod sequence;
+pub(crate) mod sequence;
 mod shard_id;
 pub(crate) mod sigv4;
-mod standin;
 mod start;
 mod sts;
+mod tag;
 mod target;
+mod token;
 mod writer;
 
 use std::{net::SocketAddr, sync::Arc};
 
+pub(crate) use bench::Bench;
 use iterator::Iterators;
 use secret::Secret;
+use token::Tokens;
 use tokio::{net::TcpStream, sync::Semaphore};
 
 use crate::{
@@ -54,7 +63,7 @@ use crate::{
     config::{Config, ConfigError, KinesisConfig, LimitsConfig},
     credentials::Clients,
     error::ServerError,
-    listener,
+    fanout, listener,
     service::Service,
     shutdown::Shutdown,
     tls::Tls,
@@ -71,11 +80,15 @@ pub(crate) struct Front {
     /// The account that every stream belongs to.
     pub account: String,
     pub shutdown: Shutdown,
-    /// What client libraries tell of themselves.
-    pub metrics: Counters,
     /// How much shards take and give.
     pub capacity: Capacity,
     pub iterators: Iterators,
+    /// Who subscribes to what.
+    pub fan_out: Arc<fanout::Registry>,
+    /// What client libraries tell of themselves.
+    pub metrics: Counters,
+    /// Of pages.
+    pub tokens: Tokens,
     settings: KinesisConfig,
     limits: LimitsConfig,
     /// Whether the line may be open on addresses other than loopback.
@@ -102,15 +115,21 @@ impl Opened {
     /// When one of them cannot be used.
     pub(crate) fn of(config: &Config) -> Result<Opened, ServerError> {
         Ok(Opened {
-            profile: CapacityProfile::named(&config.kinesis.limits).map_err(|error| {
-                ConfigError::Value {
-                    key: "kinesis.limits",
-                    reason: error.to_string(),
-                }
-            })?,
+            profile: profile(config)?,
             secret: secret::ensure(&config.data)?,
         })
     }
+}
+
+/// What the server limits.
+///
+/// # Errors
+/// When the configuration names a file that cannot be used.
+pub(crate) fn profile(config: &Config) -> Result<CapacityProfile, ConfigError> {
+    CapacityProfile::named(&config.kinesis.limits).map_err(|error| ConfigError::Value {
+        key: "kinesis.limits",
+        reason: error.to_string(),
+    })
 }
 
 #[cfg(test)]
@@ -133,11 +152,13 @@ impl Front {
         opened: Opened,
     ) -> Front {
         let settings = config.kinesis.clone();
-        let skew = i64::try_from(settings.clock_skew.as_secs()).unwrap_or(i64::MAX);
         let clock = Arc::clone(service.clock());
+        let skew = i64::try_from(settings.clock_skew.as_secs()).unwrap_or(i64::MAX);
         Front {
             capacity: Capacity::new(opened.profile, clock),
             iterators: Iterators::new(&opened.secret),
+            fan_out: Arc::default(),
+            tokens: Tokens::new(&opened.secret),
             service,
             region: settings.region.clone(),
             account: settings.account_id.clone(),

@@ -5,6 +5,7 @@
 //! - [`fuzz`] and [`seeds`]: the fuzz targets and their committed corpora.
 //! - [`mod@bench`]: the measuring harness, built as it is shipped.
 //! - [`bugs`]: changes of the source that something has to find.
+//! - [`compat`]: real Kinesis clients against the server.
 //! - [`counts`]: instructions of the hot paths, beside a committed baseline.
 //! - [`kinesis_model`]: the shapes of the Kinesis API, from its service model.
 //! - [`models`]: the engine under the interleavings of its threads.
@@ -19,6 +20,7 @@
 mod bench;
 mod bugs;
 mod ci;
+mod compat;
 mod counts;
 mod failure;
 mod fuzz;
@@ -55,6 +57,8 @@ enum Command {
         /// packages, format, clippy, deny, test, test-portable, counts, models, fuzz, docs
         steps: Vec<String>,
     },
+    /// Run real Kinesis clients against a server that was just started
+    Compat(compat::Arguments),
     /// Run the fuzz targets (needs cargo-fuzz; no nightly)
     Fuzz(fuzz::Arguments),
     /// Write the committed fuzz corpora again: fuzz/corpus/TARGET/seed-*
@@ -95,6 +99,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Tidy => tidy::run(),
         Command::Ci { steps } => ci::run(&steps),
+        Command::Compat(arguments) => compat::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::FuzzSeeds => seeds::run(),
         Command::KinesisModel(arguments) => kinesis_model::run(&arguments),
