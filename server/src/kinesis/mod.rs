@@ -8,6 +8,7 @@
 //! - [`body`]: bodies in JSON and CBOR, to and from those shapes.
 //! - [`fault`]: what an answer tells of an error.
 //! - [`metrics_front`] and [`sts`]: what its clients need of CloudWatch and STS.
+//! - [`sending`]: room in memory for answers.
 //! - [`name`]: names and ARNs; [`refusal`]: errors of the service; [`description`]: streams, shards
 //!   and consumers in answers; [`tag`]; [`token`]: places of pages.
 //! - [`cors`]: what lets scripts of web pages in.

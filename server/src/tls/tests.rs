@@ -28,9 +28,11 @@ fn files_that_cannot_be_used_are_named() {
         directory.path().join("key.pem"),
     );
     let open = || {
-        let mut config = TlsConfig::default();
-        config.cert = Some(cert.clone());
-        config.key = Some(key.clone());
+        let config = TlsConfig {
+            cert: Some(cert.clone()),
+            key: Some(key.clone()),
+            ..TlsConfig::default()
+        };
         Tls::open(&config, directory.path())
             .err()
             .map(|error| error.to_string())
