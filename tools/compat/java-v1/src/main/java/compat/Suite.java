@@ -429,10 +429,6 @@ public final class Suite {
         client.addTagsToStream(new AddTagsToStreamRequest().withStreamName(stream).withTags(Map.of("a", "1", "b", "2")));
         client.removeTagsFromStream(new RemoveTagsFromStreamRequest().withStreamName(stream).withTagKeys("a"));
         equal(client.listTagsForStream(new ListTagsForStreamRequest().withStreamName(stream)).getTags().size(), 1, "tags");
-        client.tagResource(new TagResourceRequest().withResourceARN(arn).withTags(Map.of("c", "3")));
-        client.untagResource(new UntagResourceRequest().withResourceARN(arn).withTagKeys("b"));
-        equal(client.listTagsForResource(new ListTagsForResourceRequest().withResourceARN(arn)).getTags(),
-                List.of(new Tag().withKey("c").withValue("3")), "tags");
         String policy = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":"
                 + "{\"AWS\":\"111111111111\"},\"Action\":\"kinesis:GetRecords\",\"Resource\":\"" + arn + "\"}]}";
         client.putResourcePolicy(new PutResourcePolicyRequest().withResourceARN(arn).withPolicy(policy));
