@@ -19,7 +19,8 @@ from suite import case, equal, eventually, holds, run
 SERVER = Server()
 FIRST = "shardId-000000000000"
 # The server is away: a refused, broken or half-answered request.
-AWAY = (botocore.exceptions.HTTPClientError, botocore.parsers.ResponseParserError)
+AWAY = (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError,
+        botocore.parsers.ResponseParserError)
 # Rounds of a case, and how much later the kill comes in each.
 ROUNDS, STEP = 8, 0.004
 
