@@ -53,7 +53,12 @@ fn times_are_seconds_with_a_fraction() {
         let input: GetShardIteratorInput<'_> = decode(Encoding::Json11, body.as_bytes()).unwrap();
         assert_eq!(input.timestamp, Some(Timestamp { ms }), "{number}");
     }
-    for number in ["1e300", "9007199254742000", "18446744073709551615", "\"2020\""] {
+    for number in [
+        "1e300",
+        "9007199254742000",
+        "18446744073709551615",
+        "\"2020\"",
+    ] {
         let body =
             format!(r#"{{"ShardId":"s","ShardIteratorType":"AT_TIMESTAMP","Timestamp":{number}}}"#);
         let message = refused(Operation::GetShardIterator, body.as_bytes());
