@@ -10,6 +10,7 @@ mod embedded;
 mod error;
 mod figure;
 mod growth;
+mod http;
 mod latency;
 mod limits;
 mod log_text;
@@ -51,6 +52,14 @@ enum What {
     Engine(Options),
     /// More of client and server over loopback, on the same cores
     Tcp(Options),
+    /// The AWS API over HTTP: puts, gets, events
+    Kinesis {
+        #[command(flatten)]
+        options: Options,
+        /// Put to a server that listens here, of whatever make, instead of one of ours
+        #[arg(long, value_name = "HOST:PORT")]
+        address: Option<String>,
+    },
     /// What grows with shards, stored bytes, producers and records
     Growth(Options),
     /// What the harness starts of itself, to be measured and killed
@@ -106,6 +115,13 @@ fn run(arguments: Arguments) -> Result<(), BenchError> {
             measure("limits", &options, (3, 0.5), limits::families()).map(drop)
         }
         What::Tcp(options) => measure("tcp", &options, (3, 0.5), network::families()).map(drop),
+        What::Kinesis { options, address } => {
+            let families = match &address {
+                Some(address) => http::families_of(address),
+                None => http::families(),
+            };
+            measure("kinesis", &options, (3, 0.5), families).map(drop)
+        }
         What::Growth(options) => {
             let families = growth::families(options.quick);
             measure("growth", &options, (1, 0.5), families).map(drop)

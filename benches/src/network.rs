@@ -8,6 +8,7 @@ mod server;
 use crate::rounds::Family;
 
 pub(crate) use ingest::families as ingest_families;
+pub(crate) use server::{MeasuredServer, STREAM};
 
 /// What is shown beside the figures.
 pub(crate) fn families() -> Vec<Family> {

@@ -17,7 +17,7 @@ use tokio::{runtime, task::JoinSet};
 use crate::{error::BenchError, noise::Tally, rounds::Bench, statistics::Throughput};
 
 /// The stream that is measured, made by [`MeasuredServer::start`].
-pub(super) const STREAM: &str = "measured";
+pub(crate) const STREAM: &str = "measured";
 /// Its shards.
 pub(super) const SHARDS: u32 = 4;
 /// Bytes of a segment by default.
@@ -31,9 +31,11 @@ const PATIENCE_TO_PREPARE: Duration = Duration::from_secs(180);
 
 /// A server with its default configuration; killed when it is dropped.
 #[derive(Debug)]
-pub(super) struct MeasuredServer {
+pub(crate) struct MeasuredServer {
     child: Child,
     address: String,
+    /// Where it speaks the AWS API.
+    pub(crate) http: String,
     runtime: runtime::Runtime,
     /// What it made ahead.
     pub(super) prepared: Throughput,
@@ -41,7 +43,7 @@ pub(super) struct MeasuredServer {
 
 impl MeasuredServer {
     /// One whose stream is empty.
-    pub(super) fn start(bench: &Bench, directory: &Path) -> Result<MeasuredServer, BenchError> {
+    pub(crate) fn start(bench: &Bench, directory: &Path) -> Result<MeasuredServer, BenchError> {
         MeasuredServer::launch(bench, directory, "")
     }
 
@@ -79,14 +81,11 @@ impl MeasuredServer {
         let program = &bench.server_bin;
         let config = directory.join("millstream.toml");
         fs::write(&config, configuration).map_err(BenchError::io("write", &config))?;
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .and_then(|listener| listener.local_addr())
-            .map_err(BenchError::io("find a port on", "127.0.0.1"))?
-            .to_string();
+        let (address, http) = (free_address()?, free_address()?);
         let log = directory.join("server.log");
         let log_file = File::create(&log).map_err(BenchError::io("make", &log))?;
         let child = Command::new(program)
-            .args(["serve", "--listen", &address, "--kinesis", "off", "--data"])
+            .args(["serve", "--listen", &address, "--kinesis", &http, "--data"])
             .arg(directory.join("data"))
             .arg("--config")
             .arg(&config)
@@ -103,6 +102,7 @@ impl MeasuredServer {
         let mut server = MeasuredServer {
             child,
             address,
+            http,
             runtime,
             prepared: Throughput::default(),
         };
@@ -146,7 +146,7 @@ impl MeasuredServer {
         Ok(Client::connect(&self.address).await?)
     }
 
-    pub(super) fn block_on<T>(
+    pub(crate) fn block_on<T>(
         &self,
         work: impl Future<Output = Result<T, BenchError>>,
     ) -> Result<T, BenchError> {
@@ -174,7 +174,7 @@ impl MeasuredServer {
     }
 
     /// Checks that what was acknowledged is there, and nothing else.
-    pub(super) async fn check(&self, acknowledged: Tally) -> Result<(), BenchError> {
+    pub(crate) async fn check(&self, acknowledged: Tally) -> Result<(), BenchError> {
         let read = self.tally().await?;
         if read == acknowledged {
             return Ok(());
@@ -183,6 +183,13 @@ impl MeasuredServer {
             "acknowledged {acknowledged:?}, read back {read:?}"
         )))
     }
+}
+
+fn free_address() -> Result<String, BenchError> {
+    let address =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+    let address = address.map_err(BenchError::io("find a port on", "127.0.0.1"))?;
+    Ok(address.to_string())
 }
 
 /// Bytes that the files in a directory and below take on the medium.

@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let asks = |option: &str| arguments.iter().any(|argument| argument == option);
     let what = arguments.first().map(String::as_str);
     let mut more = Vec::new();
-    if matches!(what, Some("engine" | "tcp")) && !asks("--help") {
+    if matches!(what, Some("engine" | "tcp" | "kinesis")) && !asks("--help") {
         failure::run(&mut build(
             "millstream-cli",
             &workspace::root().join("Cargo.toml"),
