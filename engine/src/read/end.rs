@@ -70,14 +70,17 @@ fn walk_to_end(
         offset: header.block.into(),
         sequence: header.base_sequence,
     };
-    // No record of this segment has a number that a later one has; and what a later one knew to
-    // be durable is not cut off by a hole.
+    // No record of this segment has a number that a later one has; and what the next one knew to
+    // be durable is not cut off by a hole. One further on also knows what the missing ones held.
     let (mut most, mut known) = (u64::MAX, 0);
     let mut later = segments.after(segment.ordinal);
     while let Some(next) = later {
         match next.header(device) {
             Ok(header) => {
-                (most, known) = (header.base_sequence, header.watermark);
+                most = header.base_sequence;
+                if next.ordinal == segment.ordinal + 1 {
+                    known = header.watermark;
+                }
                 break;
             }
             Err(Error::Damaged { .. }) => later = segments.after(next.ordinal),

@@ -205,10 +205,12 @@ impl Chain {
         Ok(None)
     }
 
-    /// Where what lies behind the active segment is lost, says where that one ends: at the first
+    /// Where the segment behind the active one is lost, and the last, says where that one ends: at the first
     /// hole behind which nothing is known to be durable. Nobody else would know what the scan saw.
     pub(super) fn end_before_lost(&self, ground: &Ground, scan: &Scan) -> Result<(), Error> {
-        if self.lost.is_empty() {
+        // What one further on knows to be durable may have been in those between.
+        let next = self.active.ordinal + 1;
+        if !matches!(&*self.lost, [only] if only.ordinal == next) {
             return Ok(());
         }
         let spot = Spot {
