@@ -8,7 +8,9 @@
 //! - [`recovery`]: what must hold of a store whose files were damaged.
 //! - [`index`], [`buffer`]: the same for an index file and a buffer's cursor.
 //! - [`model`]: a store that is used, and crashes, beside a model of it.
-//! - [`bodies`]: bodies of the Kinesis API.
+//! - [`bodies`], [`signatures`]: bodies and signatures of the Kinesis API; [`puts`]: bodies of
+//!   PutRecords, read in two ways.
+//! - [`places`]: shard iterators and sequence numbers.
 //! - [`dump`]: the files that an input makes, for `millstream inspect`.
 
 pub mod bodies;
@@ -19,6 +21,9 @@ pub mod index;
 pub mod input;
 pub mod model;
 pub mod patterns;
+pub mod places;
+pub mod puts;
 pub mod reading;
 pub mod recovery;
+pub mod signatures;
 pub mod stand;

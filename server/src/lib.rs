@@ -15,11 +15,14 @@ pub mod config;
 mod credentials;
 mod descriptors;
 mod error;
+mod fanout;
 #[doc(hidden)]
 pub mod fuzzing;
 #[allow(dead_code, unused_imports)] // its operations are being joined to it
 mod kinesis;
 mod listener;
+#[doc(hidden)]
+pub mod measuring;
 mod protocol;
 mod server;
 mod service;

@@ -196,6 +196,7 @@ impl Server {
         }
         // It may be about to open a shard again, for which the store must be there.
         let _ = (&mut self.maintenance).await;
+        self.service.quiesce().await;
         let (service, path) = (Arc::clone(&self.service), self.data.clone());
         let closed = tokio::task::spawn_blocking(move || service.close()).await;
         let closed = closed.map_err(|_| ServerError::Stopped { part: "closing" })?;
@@ -286,7 +287,8 @@ fn open_service(
         }
     }
     let catalog = Catalog::open(&config.data)?;
-    let settings = Settings::of(config);
+    let mut settings = Settings::of(config);
+    settings.quotas = kinesis::profile(config)?.control;
     Service::start(&config.data, store.clone(), catalog, settings, clock)
 }
 

@@ -1,6 +1,8 @@
 //! The AWS API takes requests as they come, and tells those that are wrong what is wrong with them,
 //! in AWS's words and in the encoding of the request.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests too
+
 mod fixture;
 mod http;
 

@@ -1,5 +1,7 @@
 //! One port speaks HTTP/1.1 and HTTP/2, each in the clear and over TLS.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests too
+
 mod fixture;
 mod http;
 
@@ -239,4 +241,23 @@ fn connect_tls_by(server: &TestServer, trusted: &TestServer) {
     let socket = connect(kinesis(server)).stream;
     let mut client = Http::new(StreamOwned::new(session.unwrap(), socket));
     assert_eq!(client.ask(&call("Kinesis_20131202.No", b"{}")).status, 400);
+}
+
+#[test]
+fn an_http2_connection_without_requests_is_let_go() {
+    let server = TestServer::start_with(|config| {
+        config.kinesis.idle_timeout = std::time::Duration::from_millis(200);
+    });
+    let address = kinesis(&server);
+    fixture::runtime().block_on(async {
+        let socket = tokio::net::TcpStream::connect(address).await.unwrap();
+        let io = TokioIo::new(socket);
+        let shaken = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await;
+        let (_sender, connection) = shaken.unwrap();
+        let _: &hyper::client::conn::http2::SendRequest<Whole> = &_sender;
+        tokio::time::timeout(fixture::PATIENCE, connection)
+            .await
+            .unwrap()
+            .unwrap();
+    });
 }

@@ -13,7 +13,7 @@ use std::{
 
 use millstream_engine::{ShardId, clock::Clock};
 
-pub(crate) use profile::CapacityProfile;
+pub(crate) use profile::{CapacityProfile, ControlLimits};
 pub(crate) use shard::{Flow, ShardCapacity};
 
 use bucket::{Bucket, Rate};
@@ -40,10 +40,6 @@ impl Capacity {
             shards: Mutex::default(),
             calls: Mutex::default(),
         }
-    }
-
-    pub(crate) fn profile(&self) -> &CapacityProfile {
-        &self.profile
     }
 
     /// Whether any shard is limited.

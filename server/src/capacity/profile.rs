@@ -50,13 +50,43 @@ pub(crate) struct FanOutLimits {
 }
 
 /// Of the account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ControlLimits {
     /// Streams that are being made at a time.
     pub creating_streams: Option<u32>,
     /// UpdateShardCount of a stream in 24 hours.
     pub shard_count_updates_a_day: Option<u32>,
+    /// Changes of the mode of a stream in 24 hours.
+    pub mode_updates_a_day: Option<u32>,
+    /// Times that encryption of a stream is started, and that it is stopped, in 24 hours.
+    pub encryption_updates_a_day: Option<u32>,
+    /// Open shards of all provisioned streams.
+    pub shards: Option<u32>,
+    /// Streams on demand.
+    pub on_demand_streams: Option<u32>,
+    /// Consumers of a stream, which are few in any profile: 20 where none is said.
+    pub consumers: Option<u32>,
+    /// The same of a stream on demand, while the account has its commitment: 50 where none is said.
+    pub committed_consumers: Option<u32>,
+    /// Consumers of a stream that are being made at a time.
+    pub creating_consumers: Option<u32>,
+}
+
+impl Default for ControlLimits {
+    fn default() -> ControlLimits {
+        ControlLimits {
+            creating_streams: None,
+            shard_count_updates_a_day: None,
+            mode_updates_a_day: None,
+            encryption_updates_a_day: None,
+            shards: None,
+            on_demand_streams: None,
+            consumers: Some(20),
+            committed_consumers: Some(50),
+            creating_consumers: None,
+        }
+    }
 }
 
 /// Why there is no profile.
@@ -113,6 +143,13 @@ impl CapacityProfile {
             control: ControlLimits {
                 creating_streams: Some(5),
                 shard_count_updates_a_day: Some(10),
+                mode_updates_a_day: Some(2),
+                encryption_updates_a_day: Some(25),
+                shards: Some(500),
+                on_demand_streams: Some(50),
+                consumers: Some(20),
+                committed_consumers: Some(50),
+                creating_consumers: Some(5),
             },
             calls: AWS_CALLS
                 .iter()

@@ -12,8 +12,11 @@ use millstream_engine::{CompressionChoice, Durability};
 /// Name to id, created ms, retention hours, status, compression, durability.
 type StreamColumns = (u64, u64, u32, u8, u8, u8);
 const STREAMS: TableDefinition<&str, StreamColumns> = TableDefinition::new("streams");
-/// Stream id and index to shard id, first and last hash key.
-const SHARDS: TableDefinition<(u64, u32), (u64, u128, u128)> = TableDefinition::new("shards");
+/// Stream id and index.
+type ShardKey = (u64, u32);
+/// Shard id, first and last hash key.
+type ShardColumns = (u64, u128, u128);
+const SHARDS: TableDefinition<ShardKey, ShardColumns> = TableDefinition::new("shards");
 
 /// Rewrites both tables and makes those that there were not.
 pub(super) fn from_format_1(txn: &WriteTransaction) -> Result<(), redb::Error> {
@@ -91,7 +94,7 @@ fn stream(name: &str, columns: StreamColumns) -> Result<StreamRow, redb::Error> 
 pub(super) fn write_format_1(
     txn: &WriteTransaction,
     rows: &[(&str, StreamColumns)],
-    of_streams: &[((u64, u32), (u64, u128, u128))],
+    of_streams: &[(ShardKey, ShardColumns)],
 ) -> Result<(), redb::Error> {
     txn.delete_table(STREAMS)?;
     txn.delete_table(SHARDS)?;

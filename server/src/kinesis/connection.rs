@@ -1,6 +1,16 @@
 //! One connection: TLS or not, HTTP/1.1 or HTTP/2, then requests until an end.
 
-use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use hyper::{
     Request,
@@ -25,9 +35,9 @@ const HEADERS: usize = 128;
 /// Bytes that are read and written at a time over HTTP/1.1, at most.
 const BUFFER_BYTES: usize = 256 << 10;
 /// Bytes of one body over HTTP/2 that a client may send ahead of what was taken.
-const STREAM_WINDOW: u32 = 1 << 20;
+const STREAM_WINDOW: u32 = 512 << 10;
 /// Bytes of all bodies of a connection over HTTP/2 that a client may send ahead.
-const CONNECTION_WINDOW: u32 = 4 << 20;
+const CONNECTION_WINDOW: u32 = 1 << 20;
 /// Bytes of a frame of HTTP/2.
 const HTTP2_FRAME: u32 = 64 << 10;
 /// Bytes of an answer over HTTP/2 that wait to be sent.
@@ -136,13 +146,62 @@ where
         .max_send_buf_size(HTTP2_SEND_BUFFER)
         .keep_alive_interval(HTTP2_PING.0)
         .keep_alive_timeout(HTTP2_PING.1);
-    let service = service_fn(move |request| respond(Arc::clone(&front), request, way));
+    let idle = front.settings.idle_timeout;
+    let requests = Arc::new(Requests::default());
+    let counted = Arc::clone(&requests);
+    let service = service_fn(move |request| {
+        let begun = Begun::new(&counted);
+        let responding = respond(Arc::clone(&front), request, way);
+        async move {
+            let response = responding.await;
+            drop(begun);
+            response
+        }
+    });
     let mut connection = pin!(http.serve_connection(TokioIo::new(line), service));
-    tokio::select! {
-        ended = connection.as_mut() => return ended.map_err(io::Error::other),
-        () = shutdown.stopping() => connection.as_mut().graceful_shutdown(),
+    let mut seen = 0;
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => return ended.map_err(io::Error::other),
+            () = shutdown.stopping() => break,
+            () = tokio::time::sleep(idle) => {
+                let begun = requests.begun.load(Relaxed);
+                if begun == seen && requests.open.load(Relaxed) == 0 {
+                    break;
+                }
+                seen = begun;
+            }
+        }
     }
+    // What has begun is still answered, whole streams among it.
+    connection.as_mut().graceful_shutdown();
     connection.await.map_err(io::Error::other)
+}
+
+/// Requests of a connection.
+#[derive(Default)]
+struct Requests {
+    /// So far.
+    begun: AtomicU64,
+    /// Not answered yet.
+    open: AtomicU64,
+}
+
+/// A request that is not answered yet.
+struct Begun(Arc<Requests>);
+
+impl Begun {
+    fn new(requests: &Arc<Requests>) -> Begun {
+        requests.begun.fetch_add(1, Relaxed);
+        requests.open.fetch_add(1, Relaxed);
+        Begun(Arc::clone(requests))
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Relaxed);
+    }
 }
 
 async fn respond(

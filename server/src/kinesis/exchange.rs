@@ -6,11 +6,12 @@ use hyper::body::Incoming;
 
 use super::{
     Caller, Front,
-    answer::{self, RequestId},
+    answer::{self, Answer, RequestId},
     connection::Way,
     cors,
     fault::{Fault, FaultKind},
     metrics_front, op, request,
+    sending::Share,
     sigv4::Moment,
     sts,
     target::{Dialect, Target},
@@ -76,7 +77,11 @@ async fn answer(
     };
     match target {
         Target::Kinesis(operation, encoding) => {
-            let answer = op::answer(front, operation, encoding, body, &caller).await?;
+            let share = Share::take(front, operation).await?;
+            let answer = match op::answer(front, operation, encoding, body, &caller).await? {
+                Answer::Whole(bytes) => Answer::Whole(share.keep(bytes)),
+                stream => stream,
+            };
             Ok(answer::done(encoding, answer))
         }
         Target::PutMetricData => {

@@ -1,6 +1,8 @@
 //! A front over a store of its own, for the tests of operations.
 
 use std::{
+    fs,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -25,9 +27,10 @@ use super::{
     op,
 };
 use crate::{
-    catalog::Catalog,
+    catalog::{Catalog, StreamStatus},
     config::Config,
-    service::{CreateStream, Service, Settings},
+    kinesis,
+    service::{CreateStream, Service, Settings, Stream},
     shutdown::{self, Trigger},
 };
 
@@ -68,6 +71,18 @@ impl Clock for HeldClock {
     }
 }
 
+/// Waits until nothing is being done to a stream.
+pub(crate) async fn settled(stand: &Stand, stream: &str) {
+    for _ in 0..3000 {
+        let is_active = |s: &Stream| s.row.status == StreamStatus::Active;
+        match stand.front.service.stream(stream) {
+            Ok(stream) if is_active(&stream) => return,
+            _ => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+    panic!("{stream} is never active");
+}
+
 /// A front that is asked without a socket.
 pub(crate) struct Stand {
     pub front: Front,
@@ -88,8 +103,14 @@ impl Stand {
 
     /// The same after a restart.
     pub(crate) fn restarted(self) -> Stand {
+        self.restarted_after(|_| ())
+    }
+
+    /// The same after a restart, and something that was done to the data directory before it.
+    pub(crate) fn restarted_after(self, what: impl FnOnce(&Path)) -> Stand {
         self.front.service.close().unwrap();
         drop(self.front);
+        what(self.data.path());
         Stand::on(self.data, "none")
     }
 
@@ -111,6 +132,8 @@ impl Stand {
         let catalog = Catalog::open(data.path()).unwrap();
         let mut settings = Settings::of(&config);
         settings.segment_bytes = 64 << 20;
+        settings.put_wait = Duration::from_millis(500);
+        settings.quotas = kinesis::profile(&config).unwrap().control;
         let held = Arc::new(HeldClock(Arc::clone(&clock)));
         let service = Service::start(data.path(), store, catalog, settings, held).unwrap();
         let service = Arc::new(service);
@@ -118,7 +141,7 @@ impl Stand {
         let (trigger, shutdown) = shutdown::channel();
         let opened = Opened::of(&config).unwrap();
         Stand {
-            front: Front::new(&config, service, None, shutdown, opened),
+            front: Front::new(&config, service, None, None, shutdown, opened),
             clock,
             trigger,
             data,
@@ -176,4 +199,29 @@ impl Stand {
             Err(fault) => (fault.kind(), fault.message().to_owned()),
         }
     }
+}
+
+/// Changes a byte of data that is all `filling`.
+pub(crate) fn damage(data: &Path, filling: u8) {
+    let shards = data.join("store/shards");
+    let files = || {
+        let shards = fs::read_dir(&shards)
+            .unwrap()
+            .map(|shard| shard.unwrap().path());
+        shards.flat_map(|shard| {
+            fs::read_dir(shard)
+                .unwrap()
+                .map(|file| file.unwrap().path())
+        })
+    };
+    for path in files() {
+        let mut bytes = fs::read(&path).unwrap();
+        let run = vec![filling; 1000];
+        if let Some(at) = memchr::memmem::find(&bytes, &run) {
+            bytes[at + 500] ^= 1;
+            fs::write(&path, bytes).unwrap();
+            return;
+        }
+    }
+    panic!("{filling} is nowhere");
 }

@@ -9,6 +9,7 @@
 //! iterator but who has the key, so what is in one needs no check beyond its age.
 
 use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
+use millstream_engine::{Position, SequenceNumber};
 
 /// How long an iterator may be used.
 pub(crate) const LIFETIME_MS: u64 = 300_000;
@@ -31,6 +32,17 @@ pub(crate) enum Place {
     At(u64),
     /// At the first record of this time (milliseconds since 1970) or later.
     Time(u64),
+}
+
+impl Place {
+    /// The same, as the engine takes it.
+    pub(crate) fn position(self) -> Position {
+        match self {
+            Place::Oldest => Position::Oldest,
+            Place::At(index) => Position::At(SequenceNumber(index)),
+            Place::Time(ms) => Position::AtTime(ms),
+        }
+    }
 }
 
 /// What an iterator holds.
@@ -93,8 +105,13 @@ impl Iterators {
         bytes.extend(value.to_le_bytes());
         bytes.extend(iterator.issued_ms.to_le_bytes());
         bytes.extend(iterator.stream.as_bytes());
-        bytes.extend(self.tag(&bytes));
-        base64_simd::STANDARD.encode_to_string(&bytes)
+        self.sealed(bytes)
+    }
+
+    /// The text of what an iterator holds, with its tag.
+    pub(crate) fn sealed(&self, mut content: Vec<u8>) -> String {
+        content.extend(self.tag(&content));
+        base64_simd::STANDARD.encode_to_string(&content)
     }
 
     /// Opens an iterator that is not older than it may be, and gives what it holds to `then`.
@@ -140,7 +157,7 @@ impl Iterators {
             stream_id: u64::from_le_bytes(*stream_id),
             shard: u32::from_le_bytes(*shard),
             place: match *kind {
-                KIND_OLDEST => Place::Oldest,
+                KIND_OLDEST if value == 0 => Place::Oldest,
                 KIND_AT => Place::At(value),
                 KIND_TIME => Place::Time(value),
                 _ => return None,

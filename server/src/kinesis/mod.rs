@@ -8,6 +8,9 @@
 //! - [`body`]: bodies in JSON and CBOR, to and from those shapes.
 //! - [`fault`]: what an answer tells of an error.
 //! - [`metrics_front`] and [`sts`]: what its clients need of CloudWatch and STS.
+//! - [`sending`]: room in memory for answers.
+//! - [`name`]: names and ARNs; [`refusal`]: errors of the service; [`description`]: streams, shards
+//!   and consumers in answers; [`tag`]; [`token`]: places of pages.
 //! - [`cors`]: what lets scripts of web pages in.
 //! - [`sequence`], [`shard_id`]: numbers of records, names of shards.
 //! - [`start`], [`iterator`]: places of readers; [`secret`]: what their texts are sealed with.
@@ -16,35 +19,43 @@
 //! - [`event_stream`]: the frames in which a subscription is answered.
 
 mod answer;
+mod bench;
 pub(crate) mod body;
 mod connection;
 mod cors;
+mod description;
 mod entries;
 mod event_stream;
 mod exchange;
 pub(crate) mod fault;
-mod iterator;
+pub(crate) mod iterator;
 mod line;
 mod metrics_front;
 pub(crate) mod model;
-mod op;
+mod name;
+pub(crate) mod op;
 mod page;
 mod put_answer;
+mod refusal;
 mod request;
 pub(crate) mod secret;
-mod sequence;
+mod sending;
+pub(crate) mod sequence;
 mod shard_id;
-mod sigv4;
-mod standin;
+pub(crate) mod sigv4;
 mod start;
 mod sts;
+mod tag;
 mod target;
+mod token;
 mod writer;
 
 use std::{net::SocketAddr, sync::Arc};
 
+pub(crate) use bench::Bench;
 use iterator::Iterators;
 use secret::Secret;
+use token::Tokens;
 use tokio::{net::TcpStream, sync::Semaphore};
 
 use crate::{
@@ -52,12 +63,13 @@ use crate::{
     config::{Config, ConfigError, KinesisConfig, LimitsConfig},
     credentials::Clients,
     error::ServerError,
-    listener,
+    fanout, listener,
     service::Service,
     shutdown::Shutdown,
     tls::Tls,
 };
 use metrics_front::Counters;
+use sending::Room;
 use sigv4::Verifier;
 
 /// What all requests share.
@@ -68,11 +80,15 @@ pub(crate) struct Front {
     /// The account that every stream belongs to.
     pub account: String,
     pub shutdown: Shutdown,
-    /// What client libraries tell of themselves.
-    pub metrics: Counters,
     /// How much shards take and give.
     pub capacity: Capacity,
     pub iterators: Iterators,
+    /// Who subscribes to what.
+    pub fan_out: Arc<fanout::Registry>,
+    /// What client libraries tell of themselves.
+    pub metrics: Counters,
+    /// Of pages.
+    pub tokens: Tokens,
     settings: KinesisConfig,
     limits: LimitsConfig,
     /// Whether the line may be open on addresses other than loopback.
@@ -82,6 +98,8 @@ pub(crate) struct Front {
     verifier: Option<Verifier>,
     /// Bounds bytes of requests that are being received and carried out.
     memory: Arc<Semaphore>,
+    /// Bounds bytes of answers that are being made and sent.
+    sending: Room,
 }
 
 /// What a front needs from files.
@@ -97,15 +115,21 @@ impl Opened {
     /// When one of them cannot be used.
     pub(crate) fn of(config: &Config) -> Result<Opened, ServerError> {
         Ok(Opened {
-            profile: CapacityProfile::named(&config.kinesis.limits).map_err(|error| {
-                ConfigError::Value {
-                    key: "kinesis.limits",
-                    reason: error.to_string(),
-                }
-            })?,
+            profile: profile(config)?,
             secret: secret::ensure(&config.data)?,
         })
     }
+}
+
+/// What the server limits.
+///
+/// # Errors
+/// When the configuration names a file that cannot be used.
+pub(crate) fn profile(config: &Config) -> Result<CapacityProfile, ConfigError> {
+    CapacityProfile::named(&config.kinesis.limits).map_err(|error| ConfigError::Value {
+        key: "kinesis.limits",
+        reason: error.to_string(),
+    })
 }
 
 #[cfg(test)]
@@ -128,11 +152,13 @@ impl Front {
         opened: Opened,
     ) -> Front {
         let settings = config.kinesis.clone();
-        let skew = i64::try_from(settings.clock_skew.as_secs()).unwrap_or(i64::MAX);
         let clock = Arc::clone(service.clock());
+        let skew = i64::try_from(settings.clock_skew.as_secs()).unwrap_or(i64::MAX);
         Front {
             capacity: Capacity::new(opened.profile, clock),
             iterators: Iterators::new(&opened.secret),
+            fan_out: Arc::default(),
+            tokens: Tokens::new(&opened.secret),
             service,
             region: settings.region.clone(),
             account: settings.account_id.clone(),
@@ -142,6 +168,7 @@ impl Front {
             insecure: config.insecure,
             tls,
             verifier: clients.map(|clients| Verifier::new(clients, &settings.region, skew)),
+            sending: Room::new(settings.bytes_in_flight),
             memory: Arc::new(Semaphore::new(settings.bytes_in_flight)),
             settings,
         }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use millstream_engine::{Batch, Error as EngineError};
 
-use super::{sequence::Origin, shard_id::ShardName, writer::Writer};
+use super::{
+    fault::{Fault, FaultKind},
+    sequence::Origin,
+    shard_id::ShardName,
+    writer::Writer,
+};
 use crate::service::{PieceLimits, Reading, Service, ServiceError, Stream};
-
-/// What a record takes in an answer beside its data and key, about: names, number and time.
-const RECORD_OVERHEAD: usize = 192;
 
 /// What bounds a page. The first record is always in it.
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +76,7 @@ pub(crate) async fn write_page(
             page.page.next = piece.next;
             break;
         }
+        page.reserve(&piece.batches, writer);
         let mut full = false;
         for batch in piece.batches {
             full = full || page.write(&batch, writer)?;
@@ -95,6 +98,39 @@ pub(crate) async fn write_page(
     page.behind_ms = service.behind_ms(reading, last_ms);
     page.is_last = reading.is_over();
     Ok(page)
+}
+
+/// What is said of a shard that cannot be read: of damage where it is, and where to go on, in
+/// numbers that a client can use.
+pub(crate) fn fault(numbers: Origin, error: ServiceError) -> Fault {
+    let ServiceError::Engine(EngineError::Damaged { damage, .. }) = &error else {
+        return Fault::from(error);
+    };
+    let goes_on = match damage.resume {
+        Some(next) => format!("reading can go on at {}", numbers.record(next.0)),
+        None => "nothing that verifies follows".to_owned(),
+    };
+    let message = format!(
+        "records from {} on are damaged ({} at byte {}: {}); {goes_on}",
+        numbers.record(damage.sequence.0),
+        damage.file.display(),
+        damage.offset,
+        damage.reason,
+    );
+    Fault::new(FaultKind::InternalFailure, message)
+}
+
+/// Writes an array without records, and says where `reading` stands.
+pub(crate) fn write_nothing(service: &Service, reading: &Reading, writer: &mut Writer) -> Page {
+    let array = writer.array();
+    writer.end_array(array, 0);
+    Page {
+        records: 0,
+        bytes: 0,
+        next: reading.position(),
+        behind_ms: service.behind_ms(reading, None),
+        is_last: false,
+    }
 }
 
 /// Writes the shards that follow one, as they are in the table.
@@ -134,12 +170,19 @@ struct Pages<'a> {
 }
 
 impl Pages<'_> {
+    /// Makes room for all of them at once, as far as they are wanted: growing bit by bit copies
+    /// what is there.
+    fn reserve(&self, batches: &[Batch], writer: &mut Writer) {
+        let headers = || batches.iter().map(Batch::header);
+        let bytes: usize = headers().map(|header| header.raw_len as usize).sum();
+        let records: usize = headers().map(|header| header.count as usize).sum();
+        let bytes = bytes.min(self.limits.bytes.saturating_sub(self.page.bytes));
+        let records = records.min(self.limits.records - self.page.records);
+        writer.reserve_records(records, bytes);
+    }
+
     /// Writes the records of a batch; true when no more are wanted.
     fn write(&mut self, batch: &Batch, writer: &mut Writer) -> Result<bool, EngineError> {
-        let header = batch.header();
-        let wanted = header.raw_len as usize;
-        let left = self.limits.bytes.saturating_sub(self.page.bytes);
-        writer.reserve(wanted.min(left) / 3 * 4 + header.count as usize * RECORD_OVERHEAD);
         let time_ms = batch.time_ms();
         let mut number = self.numbers.record(batch.first().0).decimal();
         for record in batch.records() {

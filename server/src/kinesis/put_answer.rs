@@ -6,8 +6,8 @@ use super::{
     Front,
     fault::{Fault, FaultKind},
     sequence::Decimal,
+    sequence::Origin,
     shard_id::ShardName,
-    standin,
     writer::{Form, Writer},
 };
 use crate::service::{PutOutcome, ServiceError, Stream};
@@ -34,6 +34,11 @@ pub(crate) fn refusal(front: &Front, stream: &Stream, shard: u32, error: &Servic
     }
 }
 
+/// How a stream's records are said to be encrypted; nothing is said where they are not.
+pub(crate) fn encryption(stream: &Stream) -> Option<&'static str> {
+    stream.row.encryption_key.as_ref().map(|_| "KMS")
+}
+
 /// Records that met the same fate.
 enum Fate {
     Written { shard: String, next: Decimal },
@@ -47,7 +52,7 @@ pub(crate) fn encode(front: &Front, stream: &Stream, outcome: PutOutcome, form: 
         .into_iter()
         .map(|(shard, result)| match result {
             Ok(first) => Fate::Written {
-                next: standin::origin(&shard).record(first).decimal(),
+                next: Origin::of(&shard).record(first).decimal(),
                 shard: ShardName(shard.index).to_string(),
             },
             Err(error) => Fate::Refused(refusal(front, stream, shard.index, &error)),
@@ -83,6 +88,17 @@ pub(crate) fn encode(front: &Front, stream: &Stream, outcome: PutOutcome, form: 
     writer.end_array(array, records);
     writer.name("FailedRecordCount");
     writer.number(failed);
-    writer.end_map(answer, 2);
+    let encrypted = say_encrypted(&mut writer, stream);
+    writer.end_map(answer, 2 + encrypted);
     writer.finish().into()
+}
+
+/// Says that the stream is encrypted, if it is said to be; how many members that took.
+pub(crate) fn say_encrypted(writer: &mut Writer, stream: &Stream) -> u8 {
+    let Some(encryption) = encryption(stream) else {
+        return 0;
+    };
+    writer.name("EncryptionType");
+    writer.plain(encryption.as_bytes());
+    1
 }

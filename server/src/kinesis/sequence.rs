@@ -15,6 +15,8 @@
 
 use std::{cmp::Ordering, fmt, str::FromStr};
 
+use crate::service::StreamShard;
+
 /// Decimal digits of a number.
 pub(crate) const DIGITS: usize = 56;
 /// The most seconds that a number can hold: 36 bits.
@@ -42,6 +44,11 @@ impl Origin {
             created_s: created_s.clamp(1, MAX_SECONDS),
             shard,
         }
+    }
+
+    /// That of a shard of a stream.
+    pub(crate) fn of(shard: &StreamShard) -> Origin {
+        Origin::new(shard.created_s, shard.index)
     }
 
     /// The shard's number in its stream.

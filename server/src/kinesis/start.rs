@@ -5,9 +5,8 @@ use super::{
     body::Timestamp,
     fault::{Fault, FaultKind},
     iterator::Place,
-    sequence::Number,
+    sequence::{Number, Origin},
     shard_id::ShardName,
-    standin,
 };
 use crate::service::{Stream, StreamShard};
 
@@ -78,7 +77,7 @@ impl Start<'_> {
         shard: &StreamShard,
     ) -> Result<Place, Fault> {
         let end = || {
-            let open = stream.open(shard).map_err(standin::refused)?;
+            let open = stream.open(shard).map_err(Fault::from)?;
             Ok(open.end().0)
         };
         match (self.kind, self.number, self.timestamp) {
@@ -123,7 +122,7 @@ impl Start<'_> {
             ))
         };
         let number: Number = text.parse().map_err(|_| wrong(""))?;
-        let (own, other) = (standin::origin(shard), number.origin());
+        let (own, other) = (Origin::of(shard), number.origin());
         if own.shard() != other.shard() {
             return Err(invalid(format!(
                 "Invalid StartingSequenceNumber. It encodes {}, while it was used in a call to a shard with {name}",

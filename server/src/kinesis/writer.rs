@@ -19,6 +19,9 @@ impl Form {
     }
 }
 
+/// What a record takes in an answer beside its data and key, about: names, number and time.
+const RECORD_OVERHEAD: usize = 192;
+
 /// Major types of CBOR.
 const UNSIGNED: u8 = 0;
 const BYTES: u8 = 2;
@@ -63,9 +66,21 @@ impl Writer {
         }
     }
 
-    /// Makes room for about so many bytes more.
-    pub(crate) fn reserve(&mut self, bytes: usize) {
-        self.out.reserve(bytes);
+    /// A structure without members.
+    pub(crate) fn empty(form: Form) -> Vec<u8> {
+        let mut writer = Writer::new(form, Vec::new());
+        let map = writer.map();
+        writer.end_map(map, 0);
+        writer.finish()
+    }
+
+    /// Makes room for about so many records more, with so many bytes of data and keys in all.
+    pub(crate) fn reserve_records(&mut self, records: usize, bytes: usize) {
+        let bytes = match self.form {
+            Form::Json => bytes.div_ceil(3) * 4,
+            Form::Cbor => bytes,
+        };
+        self.out.reserve(bytes + records * RECORD_OVERHEAD);
     }
 
     pub(crate) fn finish(self) -> Vec<u8> {

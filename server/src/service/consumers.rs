@@ -7,12 +7,6 @@ use std::{sync::Arc, time::Duration};
 use super::{Service, ServiceError, Stream};
 use crate::catalog::{ConsumerRow, ConsumerStatus, StreamMode, StreamRow};
 
-/// Consumers of a stream, where they are limited, and of one on demand while the account has a
-/// commitment.
-const MOST: usize = 20;
-const MOST_COMMITTED: usize = 50;
-/// Consumers of a stream that may be being made at a time, where that is limited.
-const MOST_CREATING: usize = 5;
 /// Before a second step that failed is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -168,12 +162,15 @@ impl Service {
     }
 
     fn check_consumers(&self, stream: &Stream) -> Result<(), ServiceError> {
-        if !self.settings.quotas.consumers {
-            return Ok(());
-        }
+        let quotas = &self.settings.quotas;
         let committed = stream.row.mode == StreamMode::OnDemand && self.is_committed();
-        let most = if committed { MOST_COMMITTED } else { MOST };
-        if stream.consumers.len() >= most {
+        let most = match committed {
+            true => quotas.committed_consumers,
+            false => quotas.consumers,
+        };
+        if let Some(most) = most
+            && stream.consumers.len() >= most as usize
+        {
             return Err(ServiceError::Quota(format!(
                 "stream {:?} has {most} registered consumers, which is the limit; deregister one first",
                 stream.name()
@@ -183,9 +180,11 @@ impl Service {
             .consumers
             .iter()
             .filter(|consumer| consumer.status == ConsumerStatus::Creating);
-        if creating.count() >= MOST_CREATING {
+        if let Some(most) = quotas.creating_consumers
+            && creating.count() >= most as usize
+        {
             return Err(ServiceError::Quota(format!(
-                "{MOST_CREATING} consumers of stream {:?} are being created, which is the limit; wait until one is active",
+                "{most} consumers of stream {:?} are being created, which is the limit; wait until one is active",
                 stream.name()
             )));
         }

@@ -9,7 +9,7 @@ use super::{Service, ServiceError, Stream, StreamShard, streams::gaps};
 
 impl Service {
     /// Removes what is past retention.
-    pub(super) async fn expire_shards(self: &Arc<Self>) {
+    pub(crate) async fn expire_shards(self: &Arc<Self>) {
         for stream in self.table.load_full().all() {
             if self.expired(stream).next().is_none() {
                 continue;

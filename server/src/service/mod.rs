@@ -42,17 +42,18 @@ use tokio::{
 };
 
 use crate::{
+    capacity::ControlLimits,
     catalog::{Catalog, StreamRow},
     config::Config,
 };
 
+pub(crate) use account::CommitmentStatus;
 pub(crate) use error::ServiceError;
 pub(crate) use get::{Piece, PieceLimits, Reading};
 pub(crate) use put::{PendingPut, PutOutcome};
 pub(crate) use put_batches::{BatchOutcome, Patience, PendingBatches};
-pub(crate) use quotas::Quotas;
-pub(crate) use stream::{ShardMap, Stream};
-pub(crate) use stream_shard::{Closed, StreamShard};
+pub(crate) use stream::Stream;
+pub(crate) use stream_shard::StreamShard;
 pub(crate) use streams::{CreateStream, Deletion};
 
 use maintenance::Sick;
@@ -81,7 +82,7 @@ pub(crate) struct Settings {
     pub shards: usize,
     pub reads: usize,
     /// What an account may have and do.
-    pub quotas: Quotas,
+    pub quotas: ControlLimits,
 }
 
 impl Settings {
@@ -99,7 +100,7 @@ impl Settings {
             streams: config.limits.streams,
             shards: config.limits.shards,
             reads: config.limits.reads,
-            quotas: Quotas::NONE,
+            quotas: ControlLimits::default(),
         }
     }
 }
@@ -170,6 +171,11 @@ impl Service {
         stream.filter(|stream| stream.row.id == id)
     }
 
+    /// Sees when any stream is made, changed or removed.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
     /// The stream as it is once its open shards are others than `stream` has: some of those take
     /// no more.
     ///
@@ -202,6 +208,15 @@ impl Service {
         let table = self.table.load();
         let served = || table.all().filter(|stream| stream.is_served());
         (served().count(), served().map(|s| s.map.open_count()).sum())
+    }
+
+    /// Ends what is being done behind answers, between two steps of it; the next start goes on.
+    pub(crate) async fn quiesce(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        // Whoever has begun comes to an end, nobody begins any more.
+        let all = self.changes.acquire_many(CHANGES_AT_A_TIME as u32).await;
+        self.changes.close();
+        drop(all);
     }
 
     /// Finishes what was accepted and closes the store. Blocks.

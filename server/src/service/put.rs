@@ -128,21 +128,6 @@ impl Service {
         Ok(self.append_all(stream, put).await)
     }
 
-    /// Takes records in their order. Waits for room, but not longer than the configuration says.
-    /// What is wrong with single records is in the outcome.
-    pub(crate) async fn put_records<'a>(
-        &self,
-        stream: &Arc<Stream>,
-        records: impl IntoIterator<Item = Record<'a>>,
-    ) -> PendingPut {
-        let mut put = Routed::default();
-        let limit = stream.record_limit(self.settings.record_limit);
-        for record in records {
-            put.route(stream, record, limit);
-        }
-        self.append_all(stream, put).await
-    }
-
     /// Appends what was routed, shard by shard.
     async fn append_all(&self, stream: &Arc<Stream>, put: Routed<'_>) -> PendingPut {
         let deadline = Instant::now() + self.settings.put_wait;

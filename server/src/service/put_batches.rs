@@ -143,8 +143,10 @@ impl Service {
                 Ok(ticket) => return Ok(ticket),
                 Err((EngineError::Full { .. }, batch)) => batch,
                 Err((EngineError::Sealed { .. }, _)) => {
-                    // With its map at hand, the client needs not ask again.
-                    self.resharded(stream, patience.deadline).await?;
+                    // With its children to be seen, the client needs not ask again and again.
+                    if place.is_open() {
+                        self.resharded(stream, patience.deadline).await?;
+                    }
                     return Err(stream.map_changed(place.id.0));
                 }
                 Err((error, _)) => return Err(self.noted(error)),

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use super::{
     Service, ServiceError, Stream, StreamShard,
-    put::{PendingPut, wait_for_room},
+    put::{PendingPut, PutOutcome, wait_for_room},
 };
 use crate::capacity::Capacity;
 use plan::{Group, Lane, Plan};
@@ -96,6 +96,41 @@ impl Service {
                 .collect();
             which.sort_unstable();
         }
+    }
+
+    /// The same without the shards, for benches: everything is decoded, and thrown away.
+    pub(crate) fn stage_outlines<E>(
+        &self,
+        stream: &Arc<Stream>,
+        records: &[RecordOutline<'_>],
+        capacity: &Capacity,
+        decode: impl Fn(usize, &mut [u8]) -> Result<(), E>,
+    ) -> Result<PutOutcome, E> {
+        let which = (0..records.len() as u32).collect();
+        let mut plan = Plan::of(stream, records, which, capacity);
+        for group in &mut plan.groups {
+            if let Lane::Ready(builder) = &mut group.lane {
+                *builder = self.store.batch(BATCH_HEADER_LEN + group.bytes);
+            }
+        }
+        plan.decode(records, &decode)?;
+        let mut group_of = vec![0; records.len()];
+        let mut order = &plan.order[..];
+        let mut groups = Vec::new();
+        for group in plan.groups {
+            let members;
+            (members, order) = order.split_at(group.records as usize);
+            for at in members {
+                group_of[*at as usize] = groups.len() as u32;
+            }
+            let batch = match group.lane {
+                Lane::Ready(Some(builder)) => ReadyBatch::from_builder(builder).map(Some),
+                _ => Ok(None),
+            };
+            let first = batch.map(|batch| batch.map_or(0, |batch| u64::from(batch.count())));
+            groups.push((group.shard, first.map_err(ServiceError::from)));
+        }
+        Ok(PutOutcome { groups, group_of })
     }
 
     /// Gets a buffer for each large group. All or none until the deadline: two puts that each
@@ -175,3 +210,6 @@ fn run_of<'a>(
     };
     members.iter().map(record).collect()
 }
+
+#[cfg(test)]
+mod tests;

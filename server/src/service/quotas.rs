@@ -1,5 +1,5 @@
-//! What an account may have and do: counts that AWS limits, and this server only when it is told
-//! to.
+//! What an account has, and may have and do: counts that AWS limits, and this server only when its
+//! profile says so.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -7,42 +7,7 @@ use std::{
 };
 
 use super::{Service, ServiceError, Stream};
-use crate::catalog::StreamStatus;
-
-/// What is limited; `None` is no limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Quotas {
-    /// Streams that are being made at a time.
-    pub creating_streams: Option<u32>,
-    /// Changes of a stream's number of shards in 24 hours.
-    pub shard_count_updates_a_day: Option<u32>,
-    /// Changes of a stream's mode in 24 hours.
-    pub mode_updates_a_day: Option<u32>,
-    /// Times that a stream's encryption is started, and that it is stopped, in 24 hours.
-    pub encryption_updates_a_day: Option<u32>,
-    /// Whether the number of consumers of a stream is limited, and of those being made.
-    pub consumers: bool,
-}
-
-impl Quotas {
-    /// Nothing is limited.
-    pub(crate) const NONE: Quotas = Quotas {
-        creating_streams: None,
-        shard_count_updates_a_day: None,
-        mode_updates_a_day: None,
-        encryption_updates_a_day: None,
-        consumers: false,
-    };
-
-    /// As AWS has it for a new account.
-    pub(crate) const AWS: Quotas = Quotas {
-        creating_streams: Some(5),
-        shard_count_updates_a_day: Some(10),
-        mode_updates_a_day: Some(2),
-        encryption_updates_a_day: Some(25),
-        consumers: true,
-    };
-}
+use crate::catalog::{StreamMode, StreamStatus};
 
 /// What may be done only so often in a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,7 +26,58 @@ pub(super) struct Recent {
 
 const DAY_MS: u64 = 24 * 3_600_000;
 
+/// What an account has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Usage {
+    /// Of all streams.
+    pub open_shards: usize,
+    /// Of provisioned ones.
+    pub provisioned_shards: usize,
+    pub on_demand_streams: usize,
+}
+
 impl Service {
+    /// What there is by now.
+    pub(crate) fn usage(&self) -> Usage {
+        let mut usage = Usage::default();
+        for stream in self.table.load().all() {
+            let open = stream.map.open_count();
+            usage.open_shards += open;
+            match stream.row.mode {
+                StreamMode::Provisioned => usage.provisioned_shards += open,
+                StreamMode::OnDemand => usage.on_demand_streams += 1,
+            }
+        }
+        usage
+    }
+
+    /// Refuses more open shards than an account may have. Under the lock of changes.
+    pub(super) fn check_shards(&self, more: usize) -> Result<(), ServiceError> {
+        let Some(limit) = self.settings.quotas.shards else {
+            return Ok(());
+        };
+        let there = self.usage().provisioned_shards;
+        match there + more <= limit as usize {
+            true => Ok(()),
+            false => Err(ServiceError::Quota(format!(
+                "this request would exceed the shard limit for the account: there are {there} shards, {more} more would result from it, and the limit is {limit}"
+            ))),
+        }
+    }
+
+    /// Refuses one more stream on demand than an account may have. Under the lock of changes.
+    pub(super) fn check_on_demand(&self) -> Result<(), ServiceError> {
+        let limit = self.settings.quotas.on_demand_streams;
+        match limit {
+            Some(limit) if self.usage().on_demand_streams >= limit as usize => {
+                Err(ServiceError::Quota(format!(
+                    "the account has {limit} streams on demand, which is the limit; delete one first"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Counts that something is done to a stream, and refuses it when it was done too often.
     pub(super) fn count_rare(&self, what: Rare, stream: &Stream) -> Result<(), ServiceError> {
         let quotas = &self.settings.quotas;
@@ -89,6 +105,7 @@ impl Service {
             .times
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        times.retain(|_, times| times.back().is_some_and(|at| at + DAY_MS > now_ms));
         let times = times.entry((what, stream.row.id)).or_default();
         while times.front().is_some_and(|at| at + DAY_MS <= now_ms) {
             times.pop_front();

@@ -91,13 +91,15 @@ impl Service {
         let began = self.blocking(&room, move |service| {
             let _together = service.together();
             let stream = service.stream(&name)?;
-            require_reshardable(&stream)?;
+            require_provisioned(&stream)?;
+            stream.require_active()?;
             let before = u32::try_from(stream.map.open_count()).unwrap_or(u32::MAX);
             check_target(&name, before, target)?;
             let now: Vec<(u32, HashRange)> =
                 stream.map.open().map(|s| (s.index, s.range)).collect();
             let more = plan::rounds(&now, target);
             service.check_room(0, more.saturating_sub(now.len()))?;
+            service.check_shards((target as usize).saturating_sub(now.len()))?;
             service.count_rare(Rare::ShardCountUpdate, &stream)?;
             let counts = ShardCounts { before, target };
             if plan::toward(&now, target).is_empty() {
@@ -128,9 +130,16 @@ impl Service {
         let began = self.blocking(&room, move |service| {
             let _together = service.together();
             let stream = service.stream(&name)?;
-            require_reshardable(&stream)?;
+            require_provisioned(&stream)?;
             let children = plan(&stream)?;
+            stream.require_active()?;
+            for parent in children.iter().flat_map(|child| child.parents).flatten() {
+                // One that cannot be opened has no end that could be known.
+                stream.open(stream.shard(parent)?)?;
+            }
             service.check_room(0, children.len())?;
+            let parents: usize = if children.len() == 1 { 2 } else { 1 };
+            service.check_shards(children.len().saturating_sub(parents))?;
             service.name_children(&stream, None, &children)
         });
         let stream = began.await??;
@@ -229,7 +238,7 @@ impl Service {
         // Not before they were opened, whatever the clock says.
         let opened = parents.iter().map(|parent| parent.opened_ms);
         let at_ms = opened.fold(self.clock.wall_ms(), u64::max);
-        let mut changed: Vec<StreamShard> = parents.iter().map(|p| StreamShard::clone(p)).collect();
+        let mut changed: Vec<StreamShard> = parents.iter().copied().cloned().collect();
         for (parent, end) in changed.iter_mut().zip(ends) {
             parent.closed = Some(Closed { at_ms, end });
         }
@@ -297,17 +306,17 @@ fn updating(stream: &Stream) -> StreamRow {
     }
 }
 
-fn require_reshardable(stream: &Stream) -> Result<(), ServiceError> {
+fn require_provisioned(stream: &Stream) -> Result<(), ServiceError> {
     if stream.row.mode == StreamMode::OnDemand {
         return Err(ServiceError::NotInThisMode(format!(
             "stream {:?} is on demand, and the server says how many shards it has: change its mode to provisioned first",
             stream.name(),
         )));
     }
-    stream.require_active()
+    Ok(())
 }
 
-/// An open shard that can be changed.
+/// An open shard.
 fn open_shard(stream: &Stream, number: u32) -> Result<&StreamShard, ServiceError> {
     let shard = stream.shard(number)?;
     if !shard.is_open() {
@@ -316,8 +325,6 @@ fn open_shard(stream: &Stream, number: u32) -> Result<&StreamShard, ServiceError
             stream.name(),
         )));
     }
-    // One that cannot be opened has no end that could be known.
-    stream.open(shard)?;
     Ok(shard)
 }
 

@@ -105,12 +105,12 @@ impl Service {
     /// Opens every shard of every stream that is in use and fills the table.
     fn open_streams(&self, streams: Vec<WholeStream>) -> Result<(), String> {
         let started = Instant::now();
-        let mut table = Table::default();
-        for stream in streams {
+        let opened = streams.into_iter().map(|stream| {
             let name = stream.row.name.clone();
             let stream = Stream::new(stream).ok_or_else(|| gaps(&name).to_string())?;
-            table = table.with(Arc::new(stream));
-        }
+            Ok(Arc::new(stream))
+        });
+        let table: Table = opened.collect::<Result<_, String>>()?;
         let shards: Vec<(&Stream, &StreamShard)> = table
             .all()
             .filter(|stream| stream.is_served())
@@ -180,6 +180,7 @@ impl Service {
     ) -> Result<(), ServiceError> {
         let options = self.shard_options(stream);
         in_parallel(shards, |shard| {
+            self.check_open(shard.id)?;
             let made = match self.store.create_shard(shard.id, options) {
                 Err(EngineError::ShardExists { .. }) => self.store.open_shard(shard.id, options),
                 made => made,
@@ -199,11 +200,22 @@ impl Service {
         ids: impl IntoIterator<Item = ShardId>,
     ) -> Result<(), ServiceError> {
         let ids: Vec<ShardId> = ids.into_iter().collect();
-        in_parallel(&ids, |id| match self.store.delete_shard(*id) {
-            Err(EngineError::NoShard { .. }) => Ok(()),
-            other => other,
+        in_parallel(&ids, |id| {
+            self.check_open(*id)?;
+            match self.store.delete_shard(*id) {
+                Err(EngineError::NoShard { .. }) => Ok(()),
+                other => other,
+            }
         })?;
         Ok(())
+    }
+
+    /// Ends work on many shards when the store is to be closed.
+    fn check_open(&self, shard: ShardId) -> Result<(), EngineError> {
+        match self.is_stopping() {
+            true => Err(EngineError::Closed { shard }),
+            false => Ok(()),
+        }
     }
 
     fn shard_options(&self, stream: &Stream) -> ShardOptions {

@@ -186,6 +186,11 @@ impl Stream {
         self.map.all().iter().chain(self.opening.iter())
     }
 
+    /// How many those are.
+    pub(crate) fn shard_count(&self) -> usize {
+        self.map.all().len() + self.opening.len()
+    }
+
     /// Most bytes of data and key in a record, on a server that takes `most`.
     pub(crate) fn record_limit(&self, most: usize) -> usize {
         let own = self.row.max_record_kib.map(|kib| kib as usize * 1024);

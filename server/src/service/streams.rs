@@ -92,6 +92,10 @@ impl Service {
             }
             service.check_room(1, new.shards as usize)?;
             service.check_creating()?;
+            match new.mode {
+                StreamMode::Provisioned => service.check_shards(new.shards as usize)?,
+                StreamMode::OnDemand => service.check_on_demand()?,
+            }
             let whole = service.catalog.begin_create(&new)?;
             let stream = Stream::new(whole).ok_or_else(|| gaps(&new.name))?;
             Ok(service.replace(stream))
@@ -142,7 +146,7 @@ impl Service {
     /// Refuses streams and shards for which there is no room. Under the lock of changes.
     pub(super) fn check_room(&self, streams: usize, shards: usize) -> Result<(), ServiceError> {
         let table = self.table.load();
-        let there: usize = table.all().map(|s| s.every_shard().count()).sum();
+        let there: usize = table.all().map(|s| s.shard_count()).sum();
         let (most_streams, most_shards) = (self.settings.streams, self.settings.shards);
         if table.len() + streams > most_streams {
             return Err(ServiceError::TooMany {
@@ -195,17 +199,20 @@ impl Service {
             let name = name.to_owned();
             return Err(ServiceError::NoSuchStream { name });
         }
-        let stream = self.mark_deleted(name, Deletion::WithConsumers).await?;
+        let stream = self
+            .mark_deleted(name, Deletion::WithConsumers, false)
+            .await?;
         self.work_on(&stream).over().await
     }
 
-    /// Begins to delete a stream: it is there as one that is being deleted.
+    /// Begins to delete a stream: it is there as one that is being deleted. One that is being made
+    /// is not deleted before it is there.
     pub(crate) async fn start_deletion(
         self: &Arc<Self>,
         name: &str,
         deletion: Deletion,
     ) -> Result<(), ServiceError> {
-        let stream = self.mark_deleted(name, deletion).await?;
+        let stream = self.mark_deleted(name, deletion, true).await?;
         drop(self.work_on(&stream));
         Ok(())
     }
@@ -214,10 +221,14 @@ impl Service {
         self: &Arc<Self>,
         name: &str,
         deletion: Deletion,
+        made_only: bool,
     ) -> Result<Arc<Stream>, ServiceError> {
         let (name, room) = (name.to_owned(), Arc::clone(&self.changes));
         self.blocking(&room, move |service| {
             service.change(&name, |stream, row| {
+                if made_only {
+                    stream.require_served()?;
+                }
                 if deletion == Deletion::WithoutConsumers && !stream.consumers.is_empty() {
                     let (stream, consumers) = (name.clone(), stream.consumers.len());
                     return Err(ServiceError::HasConsumers { stream, consumers });
@@ -241,13 +252,13 @@ impl Service {
         let name = stream.name();
         self.catalog.remove(name)?;
         self.publish(self.table.load().without(name));
-        let shards = stream.every_shard().count();
+        let shards = stream.shard_count();
         tracing::info!(stream = name, shards, "stream deleted");
         Ok(())
     }
 
     /// Moves a stream on in its life.
-    pub(super) fn set_status(
+    pub(crate) fn set_status(
         &self,
         stream: &Stream,
         status: StreamStatus,

@@ -9,6 +9,15 @@ pub(super) struct Table {
     streams: BTreeMap<String, Arc<Stream>>,
 }
 
+impl FromIterator<Arc<Stream>> for Table {
+    fn from_iter<I: IntoIterator<Item = Arc<Stream>>>(streams: I) -> Table {
+        let named = |stream: Arc<Stream>| (stream.name().to_owned(), stream);
+        Table {
+            streams: streams.into_iter().map(named).collect(),
+        }
+    }
+}
+
 impl Table {
     pub(super) fn get(&self, name: &str) -> Option<Arc<Stream>> {
         self.streams.get(name).cloned()

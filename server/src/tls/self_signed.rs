@@ -9,7 +9,11 @@ use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
 };
-use rustls::{client::verify_server_name, pki_types::ServerName, server::ParsedCertificate};
+use rustls::{
+    client::verify_server_name,
+    pki_types::{CertificateDer, ServerName},
+    server::ParsedCertificate,
+};
 
 use super::certificate::{Files, unusable, write};
 use crate::error::ServerError;
@@ -30,12 +34,17 @@ pub(super) fn ensure(data: &Path, names: &[String]) -> Result<Files, ServerError
     let mut wanted: Vec<&str> = LOCAL_NAMES.to_vec();
     wanted.extend(names.iter().map(String::as_str));
     if files.cert.exists() && files.key.exists() {
-        match lacking(&files, &wanted)? {
-            None => return Ok(files),
-            Some(name) => tracing::warn!(
+        let there = files.read()?;
+        if let Err(error) = there.server(&files) {
+            // As a start leaves it that was cut short between the two files.
+            tracing::warn!(%error, "a new certificate is made, and clients have to trust it anew");
+        } else if let Some(name) = lacking(&there.chain(&files)?, &wanted, &files)? {
+            tracing::warn!(
                 name,
                 "the certificate in the data directory is not for this name; a new one is made, and clients have to trust it anew"
-            ),
+            );
+        } else {
+            return Ok(files);
         }
     }
     make(&files, &wanted)?;
@@ -43,8 +52,11 @@ pub(super) fn ensure(data: &Path, names: &[String]) -> Result<Files, ServerError
 }
 
 /// A name that the certificate is not for.
-fn lacking<'a>(files: &Files, names: &[&'a str]) -> Result<Option<&'a str>, ServerError> {
-    let chain = files.read()?.chain(files)?;
+fn lacking<'a>(
+    chain: &[CertificateDer<'_>],
+    names: &[&'a str],
+    files: &Files,
+) -> Result<Option<&'a str>, ServerError> {
     let Some(first) = chain.first() else {
         return Ok(names.first().copied());
     };

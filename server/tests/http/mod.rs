@@ -5,6 +5,13 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
+    sync::Arc,
+};
+
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore,
+    crypto::aws_lc_rs::default_provider,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 
 use super::fixture::PATIENCE;
@@ -67,6 +74,21 @@ pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) 
 pub fn call(target: &str, body: &[u8]) -> Vec<u8> {
     let headers = [("content-type", JSON), ("x-amz-target", target)];
     request("POST", "/", &headers, body)
+}
+
+/// A TLS session of a client that trusts the certificates in PEM.
+pub fn trusting(pem: &[u8], name: &str) -> ClientConnection {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        roots.add(certificate.unwrap()).unwrap();
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    ClientConnection::new(Arc::new(config), name).unwrap()
 }
 
 impl<S: Read + Write> Http<S> {

@@ -79,7 +79,7 @@ impl StreamStatus {
 pub struct ShardEntry {
     /// Its number in the store, never used again.
     pub id: u64,
-    /// Its index in the stream, from 0.
+    /// Its number in the stream, which it keeps, and no other one gets.
     pub index: u32,
     /// The hash keys that it takes.
     pub range: HashRange,
@@ -107,12 +107,12 @@ impl ShardEntry {
     }
 }
 
-/// A page of the shards of a stream, by ascending hash range.
+/// A page of the shards of a stream that take records, by ascending hash range.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardMap {
     /// The stream's number; another one means that it was deleted and made again.
     pub stream: u64,
-    /// Changes whenever the shards do.
+    /// Changes whenever other shards take records.
     pub version: u64,
     /// Most bytes of data and key in a record.
     pub max_record_bytes: u32,
@@ -204,7 +204,7 @@ pub enum ShardState {
     ReadOnly,
     /// A write failed; it is to be opened again.
     Poisoned,
-    /// Closed.
+    /// Not open at the moment, or split or merged; the message says which.
     Closed,
 }
 

@@ -20,16 +20,24 @@ pub(crate) async fn connect(global: &Global) -> Result<Client, Failure> {
 /// When there is no server, or it speaks something else.
 pub(crate) async fn connect_for(global: &Global, retry_for: Duration) -> Result<Client, Failure> {
     log::to_stderr(log::COMMAND);
+    // What is amiss with it matters only to a server that asks: the environment may be meant for
+    // other tools.
+    let (credentials, amiss) = match identity::credentials(global) {
+        Ok(credentials) => (credentials, None),
+        Err(failure) => (None, Some(failure)),
+    };
     let options = ClientOptions {
         retry_for,
         name: concat!("millstream/", env!("CARGO_PKG_VERSION")).to_owned(),
         tls: identity::tls(global)?,
-        credentials: identity::credentials(global)?,
+        credentials,
         ..ClientOptions::default()
     };
-    Client::connect_with(&global.server, options)
-        .await
-        .map_err(Failure::from)
+    let connected = Client::connect_with(&global.server, options).await;
+    match (connected, amiss) {
+        (Err(Error::NoCredentials { .. }), Some(failure)) => Err(failure),
+        (connected, _) => Ok(connected?),
+    }
 }
 
 /// What to do about an error, where there is something.

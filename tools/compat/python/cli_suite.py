@@ -149,8 +149,8 @@ def resharding(cli):
                "--scaling-type", "UNIFORM_SCALING")
     equal((told["CurrentShardCount"], told["TargetShardCount"]), (1, 2))
     equal(cli.summary(cli.wait(name))["OpenShardCount"], 2)
-    paged = cli("list-shards", *at, "--page-size", "2")["Shards"]
-    equal(len(paged), 6)
+    # AWS refuses what the CLI sends for the second page: a NextToken together with the name.
+    cli.fails("InvalidArgumentException", "list-shards", *at, "--page-size", "2")
     cli.fails("InvalidArgumentException", "merge-shards", *at, "--shard-to-merge",
               "shardId-000000000004", "--adjacent-shard-to-merge", "shardId-000000000004")
     cli.fails("ResourceNotFoundException", "split-shard", *at, "--shard-to-split",

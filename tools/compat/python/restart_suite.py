@@ -10,6 +10,7 @@ import threading
 import time
 
 import botocore.exceptions
+import botocore.parsers
 
 from kinesis import TOP, Kinesis
 from server import Server
@@ -18,7 +19,8 @@ from suite import case, equal, eventually, holds, run
 SERVER = Server()
 FIRST = "shardId-000000000000"
 # The server is away: a refused, broken or half-answered request.
-AWAY = (botocore.exceptions.HTTPClientError, botocore.exceptions.ResponseParserError)
+AWAY = (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError,
+        botocore.parsers.ResponseParserError)
 # Rounds of a case, and how much later the kill comes in each.
 ROUNDS, STEP = 8, 0.004
 

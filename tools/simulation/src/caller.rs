@@ -1,5 +1,7 @@
 //! Whoever uses the store: appends, reads, and remembers what was answered.
 
+mod held;
+
 use std::{
     collections::BTreeMap,
     sync::{
@@ -21,6 +23,7 @@ use crate::{
     harm::Harm,
     model::{Attempt, Ending, Existence, Model, NOWHERE, Outcome},
     payload::{IDENTITY, Identity},
+    sizes,
     weather::Climate,
     world::{PREPARER, REAPER, WRITER, World, lock},
 };
@@ -40,6 +43,8 @@ pub(crate) struct Caller {
     waiting: Mutex<Vec<Waiting>>,
     /// Batches that a reader keeps, each with its first record.
     held: Mutex<Vec<(Batch, Identity)>>,
+    /// Whether it appends so much that segments are filled.
+    bulky: bool,
     /// Whether the reaper would wait for what the caller does.
     alone: AtomicBool,
 }
@@ -62,6 +67,7 @@ impl Caller {
             shards: Mutex::default(),
             waiting: Mutex::default(),
             held: Mutex::default(),
+            bulky: world.once_in(3),
             alone: AtomicBool::new(false),
         })
     }
@@ -118,28 +124,25 @@ impl Caller {
             .map(|(id, shard)| (*id, shard.clone()))
     }
 
-    fn sizes(&self) -> (u32, u32) {
-        let count = 1 + self.world.pick(6) as u32;
-        let len = match self.world.pick(16) {
-            0..=10 => IDENTITY as u64 + self.world.pick(200),
-            11..=14 => 1024 + self.world.pick(6000),
-            _ => return (1, 20_000 + self.world.pick(150_000) as u32),
-        };
-        (count, len as u32)
-    }
-
     /// Appends some records to some shard.
     pub(crate) fn append(&self, leading: bool) -> Result<(), String> {
         let lane = if leading { Lane::Leading } else { Lane::Staged };
         match self.some_shard() {
-            Some((id, shard)) => self.append_to(id, &shard, lane, self.sizes()),
+            Some((id, shard)) => {
+                self.append_to(id, &shard, lane, sizes::choose(&self.world, self.bulky))
+            }
             None => Ok(()),
         }
     }
 
     pub(crate) fn append_ready(&self) -> Result<(), String> {
         match self.some_shard() {
-            Some((id, shard)) => self.append_to(id, &shard, Lane::Ready, self.sizes()),
+            Some((id, shard)) => self.append_to(
+                id,
+                &shard,
+                Lane::Ready,
+                sizes::choose(&self.world, self.bulky),
+            ),
             None => Ok(()),
         }
     }
@@ -317,7 +320,12 @@ impl Caller {
                 return self.send(id, &shard, Lane::Numbered(producer, number), *attempt);
             }
         }
-        self.append_to(id, &shard, Lane::Numbered(producer, number), self.sizes())
+        self.append_to(
+            id,
+            &shard,
+            Lane::Numbered(producer, number),
+            sizes::choose(&self.world, self.bulky),
+        )
     }
 
     /// Looks what became of the appends under way.
@@ -417,41 +425,6 @@ impl Caller {
         model
             .judge(&found, Ending::None, harm.as_ref(), now_ms)
             .map_err(|what| format!("shard {id}, read live: {what}"))
-    }
-
-    /// Looks at the batches that a reader kept, and keeps others.
-    pub(crate) fn hold_batches(&self) -> Result<(), String> {
-        let kept = std::mem::take(&mut *lock(&self.held));
-        if self.world.with_weather(|weather| weather.past.lied) {
-            return Ok(());
-        }
-        for (batch, first) in &kept {
-            let now = first_of(batch);
-            if now != Some(*first) {
-                return Err(format!(
-                    "a batch that a reader holds began with {first:?}, and begins with {now:?} now"
-                ));
-            }
-        }
-        // Some are held for long: their segment is dropped, and its file used again, meanwhile.
-        if !self.world.once_in(4) {
-            *lock(&self.held) = kept;
-        }
-        let Some((_, shard)) = self.some_shard() else {
-            return Ok(());
-        };
-        let Ok(mut cursor) = shard.read(Position::Oldest) else {
-            return Ok(());
-        };
-        while let Ok(Some(batch)) = cursor.next_batch() {
-            if lock(&self.held).len() == 3 {
-                break;
-            }
-            if let Some(first) = first_of(&batch) {
-                lock(&self.held).push((batch, first));
-            }
-        }
-        Ok(())
     }
 
     pub(crate) fn reap(&self) -> Result<(), String> {
@@ -569,12 +542,6 @@ impl Caller {
         }
         Ok(())
     }
-}
-
-/// The first record of a batch.
-fn first_of(batch: &Batch) -> Option<Identity> {
-    let (_, record) = batch.records().next()?.ok()?;
-    Identity::read(record.data)
 }
 
 /// Appends a record after a recovery, to see that the shard lives.

@@ -12,6 +12,7 @@ mod harm;
 mod life;
 mod model;
 mod payload;
+mod sizes;
 mod trial;
 mod weather;
 mod world;

@@ -8,6 +8,9 @@ mod cursors;
 mod frames;
 mod indexes;
 mod lives;
+mod places;
+mod puts;
+mod signatures;
 mod stores;
 
 use std::{fs, path::Path};
@@ -26,6 +29,9 @@ pub(crate) fn run() -> Result<(), Failure> {
     write(&corpus.join("buffer_cursor"), cursors::seeds())?;
     write(&corpus.join("engine_model"), lives::seeds())?;
     write(&corpus.join("kinesis_body"), bodies::seeds())?;
+    write(&corpus.join("kinesis_put"), puts::seeds())?;
+    write(&corpus.join("kinesis_iterator"), places::seeds())?;
+    write(&corpus.join("kinesis_sigv4"), signatures::seeds())?;
     write(&corpus.join("config_parse"), configs::seeds())
 }
 

@@ -10,6 +10,9 @@ use super::value::Value;
 /// how CBOR's reader and writer know that it has a tag.
 pub(super) const TIMESTAMP: &str = "millstream::Timestamp";
 
+/// Whole seconds from which on a number in JSON counts milliseconds: the SDK for Java 1 sends those
+/// when it is told to leave CBOR alone. As seconds they would be of the year 5138.
+const MILLISECONDS_FROM: f64 = 1e11;
 /// Furthest from 1970: beyond, doubles no longer hold every millisecond.
 const FURTHEST_MS: f64 = 9_007_199_254_740_992.0;
 
@@ -36,6 +39,13 @@ struct TimestampVisitor {
 }
 
 impl TimestampVisitor {
+    fn whole<E: de::Error>(&self, number: f64) -> Result<Timestamp, E> {
+        match number.abs() >= MILLISECONDS_FROM {
+            true => TimestampVisitor::time(number),
+            false => TimestampVisitor::time(number * self.unit),
+        }
+    }
+
     #[allow(clippy::cast_possible_truncation)] // it is in the range that was looked at
     fn time<E: de::Error>(ms: f64) -> Result<Timestamp, E> {
         // Not a number is in no range.
@@ -60,11 +70,11 @@ impl de::Visitor<'_> for TimestampVisitor {
     }
 
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<Timestamp, E> {
-        TimestampVisitor::time(number as f64 * self.unit)
+        self.whole(number as f64)
     }
 
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<Timestamp, E> {
-        TimestampVisitor::time(number as f64 * self.unit)
+        self.whole(number as f64)
     }
 
     fn visit_f64<E: de::Error>(self, seconds: f64) -> Result<Timestamp, E> {

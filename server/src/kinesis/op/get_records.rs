@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use millstream_engine::{Position, SequenceNumber};
 
 use crate::kinesis::{
     Front,
@@ -10,8 +9,11 @@ use crate::kinesis::{
     fault::{Fault, FaultKind},
     iterator::{IteratorError, LIFETIME_MS, Place, ShardIterator},
     model::input::GetRecordsInput,
+    name::Named,
     page::{self, PageLimits},
-    put_answer, standin, start,
+    put_answer,
+    sequence::Origin,
+    start,
     writer::{Form, Writer},
 };
 use crate::service::ServiceError;
@@ -50,7 +52,14 @@ pub(in crate::kinesis) async fn run(
         return Err(gone());
     }
     if let Some(arn) = input.stream_arn.as_deref()
-        && standin::stream(front, None, Some(arn))?.row.id != id
+        && front
+            .served_stream(Named {
+                name: None,
+                arn: Some(arn),
+            })?
+            .row
+            .id
+            != id
     {
         let message = "The StreamARN is not that of the ShardIterator's stream.";
         return Err(Fault::new(FaultKind::InvalidArgumentException, message));
@@ -71,20 +80,15 @@ pub(in crate::kinesis) async fn run(
             &ServiceError::Throttled,
         ));
     }
-    let position = match place {
-        Place::Oldest => Position::Oldest,
-        Place::At(index) => Position::At(SequenceNumber(index)),
-        Place::Time(ms) => Position::AtTime(ms),
-    };
     let service = &front.service;
-    let reading = service.read_in(&stream, number, position).await;
-    let mut reading = reading.map_err(standin::refused)?;
+    let reading = service.read_in(&stream, number, place.position()).await;
+    let mut reading = reading.map_err(Fault::from)?;
     let mut writer = Writer::new(Form::of(encoding), Vec::new());
     let answer = writer.map();
     writer.name("Records");
-    let numbers = (standin::origin(shard), None);
+    let numbers = (Origin::of(shard), put_answer::encryption(&stream));
     let page = page::write_page(service, &mut reading, numbers, limits, &mut writer).await;
-    let page = page.map_err(standin::refused)?;
+    let page = page.map_err(|error| page::fault(numbers.0, error))?;
     if let Some(capacity) = capacity {
         capacity.end_read(page.bytes);
     }

@@ -5,7 +5,7 @@ use crate::kinesis::{
     fault::{Fault, FaultKind},
     iterator::ShardIterator,
     model::{input::GetShardIteratorInput, output::GetShardIteratorOutput},
-    standin,
+    name::Named,
     start::{self, Start},
 };
 
@@ -19,11 +19,10 @@ pub(in crate::kinesis) async fn run(
         timestamp: input.timestamp,
     };
     start.check()?;
-    let stream = standin::stream(
-        front,
-        input.stream_name.as_deref(),
-        input.stream_arn.as_deref(),
-    )?;
+    let stream = front.served_stream(Named {
+        name: input.stream_name.as_deref(),
+        arn: input.stream_arn.as_deref(),
+    })?;
     let name = input.shard_id.as_deref().unwrap_or_default();
     let shard = start::shard(front, &stream, name)?;
     let place = start.place(front, &stream, shard)?;

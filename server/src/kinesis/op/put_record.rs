@@ -8,10 +8,10 @@ use crate::kinesis::{
     entries::{self, Data, Entry},
     fault::{Fault, FaultKind},
     model::input::PutRecordInput,
+    name::Named,
     put_answer,
-    sequence::Number,
+    sequence::{Number, Origin},
     shard_id::ShardName,
-    standin,
     writer::{Form, Writer},
 };
 use crate::service::Stream;
@@ -30,15 +30,17 @@ pub(in crate::kinesis) async fn run(
         explicit_hash: entries::explicit_hash(input.explicit_hash_key.as_deref())?,
         data: Data::Blob(data),
     }];
-    let stream = standin::stream(
-        front,
-        input.stream_name.as_deref(),
-        input.stream_arn.as_deref(),
-    )?;
-    if let Some(number) = input.sequence_number_for_ordering.as_deref() {
+    let stream = front.served_stream(Named {
+        name: input.stream_name.as_deref(),
+        arn: input.stream_arn.as_deref(),
+    })?;
+    // Zero stands for no record at all: who begins with it need not tell the first put apart.
+    if let Some(number) = input.sequence_number_for_ordering.as_deref()
+        && number != "0"
+    {
         check_ordering(front, &stream, number)?;
     }
-    let limit = front.service.settings().record_limit;
+    let limit = stream.record_limit(front.service.settings().record_limit);
     entries::check_each(&entry, limit, |_| "data".to_owned())?;
     if input.dry_run == Some(true) {
         return Err(super::dry_run());
@@ -57,14 +59,15 @@ pub(in crate::kinesis) async fn run(
     let (shard, written) = pending.await.groups.pop().ok_or_else(lost)?;
     let first =
         written.map_err(|error| put_answer::refusal(front, &stream, shard.index, &error))?;
-    let number = standin::origin(&shard).record(first);
+    let number = Origin::of(&shard).record(first);
     let mut writer = Writer::new(Form::of(encoding), Vec::with_capacity(160));
     let answer = writer.map();
     writer.name("ShardId");
     writer.plain(ShardName(shard.index).to_string().as_bytes());
     writer.name("SequenceNumber");
     writer.plain(&number.decimal().digits());
-    writer.end_map(answer, 2);
+    let encrypted = put_answer::say_encrypted(&mut writer, &stream);
+    writer.end_map(answer, 2 + encrypted);
     Ok(writer.finish().into())
 }
 
@@ -75,7 +78,7 @@ fn check_ordering(front: &Front, stream: &Stream, text: &str) -> Result<(), Faul
         let origin = number.origin();
         match stream.shard(origin.shard()) {
             Ok(shard) => {
-                standin::origin(shard) == origin
+                Origin::of(shard) == origin
                     && stream
                         .open(shard)
                         .is_ok_and(|open| number.after().is_some_and(|next| next <= open.end().0))

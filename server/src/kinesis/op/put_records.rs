@@ -9,10 +9,14 @@ use millstream_engine::format::RecordOutline;
 use crate::kinesis::{
     Front,
     body::{self, Encoding, Path, Validate, Violations},
-    entries::{self, Data, Entry, json},
+    entries::{
+        self, Data, Entry,
+        json::{self, PutRecordsBody},
+    },
     fault::{Fault, FaultKind},
     model::input::{DescribeStreamSummaryInput, PutRecordsInput},
-    put_answer, standin,
+    name::Named,
+    put_answer,
     writer::Form,
 };
 
@@ -23,8 +27,7 @@ pub(in crate::kinesis) async fn run(
 ) -> Result<Bytes, Fault> {
     let form = Form::of(encoding);
     if form == Form::Json
-        && let Some(plain) = json::read(body)
-        && is_name(plain.stream_name, plain.stream_arn)
+        && let Some(plain) = plain(body)
     {
         let names = (plain.stream_name, plain.stream_arn);
         if let Some(answer) = put(front, names, &plain.entries, form, false).await? {
@@ -32,6 +35,11 @@ pub(in crate::kinesis) async fn run(
         }
     }
     general(front, encoding, body).await
+}
+
+/// A body that needs no general decoding.
+pub(crate) fn plain(body: &[u8]) -> Option<PutRecordsBody<'_>> {
+    json::read(body).filter(|plain| is_name(plain.stream_name, plain.stream_arn))
 }
 
 /// Whether names are as the model wants them, which any input with no more than them tells.
@@ -79,8 +87,8 @@ async fn put(
     dry_run: bool,
 ) -> Result<Option<Bytes>, Fault> {
     entries::check_total(entries)?;
-    let stream = standin::stream(front, name, arn)?;
-    let limit = front.service.settings().record_limit;
+    let stream = front.served_stream(Named { name, arn })?;
+    let limit = stream.record_limit(front.service.settings().record_limit);
     entries::check_each(entries, limit, |at| {
         format!("records.{}.member.data", at + 1)
     })?;
@@ -98,6 +106,25 @@ async fn put(
     };
     let outcome = pending.await;
     Ok(Some(put_answer::encode(front, &stream, outcome, form)))
+}
+
+/// All of it but what the shards do, for benches; bytes of the answer.
+pub(in crate::kinesis) fn stage(front: &Front, body: &[u8]) -> Option<usize> {
+    let plain = plain(body)?;
+    let stream = front
+        .served_stream(Named {
+            name: plain.stream_name,
+            arn: plain.stream_arn,
+        })
+        .ok()?;
+    let entries = &plain.entries;
+    let outlines: Vec<RecordOutline<'_>> = entries.iter().map(Entry::outline).collect();
+    let decode = |at: usize, out: &mut [u8]| entries[at].data.decode(out);
+    let service = &front.service;
+    let outcome = service
+        .stage_outlines(&stream, &outlines, &front.capacity, decode)
+        .ok()?;
+    Some(put_answer::encode(front, &stream, outcome, Form::Json).len())
 }
 
 #[cfg(test)]

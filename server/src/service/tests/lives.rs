@@ -1,11 +1,16 @@
-//! Lives of streams: made, split, merged, deleted, and cut short after each step.
+//! Lives of streams: made, split, merged and deleted.
+
+mod cut_short;
 
 use std::collections::BTreeMap;
 
-use millstream_engine::format::{HashKey, HashRange};
+use millstream_engine::format::{HashKey, HashRange, RecordOutline};
 
 use super::*;
-use crate::catalog::{ConsumerStatus, Metrics};
+use crate::{
+    capacity::{Capacity, CapacityProfile},
+    catalog::{ConsumerStatus, Metrics},
+};
 
 /// The data directory as a kill at this moment would leave it, nothing being in flight.
 fn killed(data: &TempDir) -> TempDir {
@@ -31,6 +36,45 @@ fn copy_tree(from: &Path, to: &Path) {
 #[derive(Default)]
 struct Producer {
     acknowledged: BTreeMap<String, u64>,
+    puts: u64,
+}
+
+async fn put_decoded(
+    service: &Service,
+    stream: &Arc<Stream>,
+    texts: &[(String, String)],
+) -> PutOutcome {
+    let mut builder = BatchBuilder::new(vec![0; 64 << 10]);
+    for (key, data) in texts {
+        assert!(builder.push(&Record::new(key, data.as_bytes())));
+    }
+    let (batch, header) = builder.finish();
+    let batch = &batch[..header.batch_len()];
+    service.put(stream, batch, 1000).await.unwrap().await
+}
+
+async fn put_encoded(
+    service: &Service,
+    stream: &Arc<Stream>,
+    texts: &[(String, String)],
+    width: usize,
+) -> PutOutcome {
+    let outlines: Vec<RecordOutline<'_>> = texts
+        .iter()
+        .map(|(key, _)| RecordOutline {
+            key,
+            explicit_hash: None,
+            data_len: width,
+        })
+        .collect();
+    let clock = Arc::new(SystemClock::default());
+    let capacity = Capacity::new(CapacityProfile::default(), clock);
+    let decode = |at: usize, data: &mut [u8]| {
+        data.copy_from_slice(format!("{:<width$}", texts[at].1).as_bytes());
+        Ok::<(), ()>(())
+    };
+    let pending = service.put_outlines(stream, &outlines, &capacity, decode);
+    pending.await.unwrap().await
 }
 
 impl Producer {
@@ -44,8 +88,12 @@ impl Producer {
                 (key, next.to_string())
             })
             .collect();
-        let records = texts.iter().map(|(k, n)| Record::new(k, n.as_bytes()));
-        let outcome = service.put_records(&stream, records).await.await;
+        self.puts += 1;
+        let outcome = match self.puts % 3 {
+            0 => put_decoded(service, &stream, &texts).await,
+            // In a batch of its own, and copied.
+            width => put_encoded(service, &stream, &texts, width as usize * 1500).await,
+        };
         for (shard, result) in &outcome.groups {
             assert!(result.is_ok(), "shard {}: {result:?}", shard.index);
         }
@@ -70,7 +118,7 @@ async fn assert_in_order(service: &Arc<Service>, stream: &str, wanted: &BTreeMap
             let limits = PieceLimits {
                 bytes: 1 << 20,
                 records: 0,
-                frame: 1 << 20,
+                frame: 4 << 20,
             };
             let piece = service.next_piece(&mut reading, limits).await.unwrap();
             for batch in &piece.batches {
@@ -78,7 +126,7 @@ async fn assert_in_order(service: &Arc<Service>, stream: &str, wanted: &BTreeMap
                     let (_, record) = record.unwrap();
                     let key = record.key.to_owned();
                     assert!(shard.range.contains(record.as_record().hash_key()));
-                    let number = std::str::from_utf8(record.data).unwrap();
+                    let number = std::str::from_utf8(record.data).unwrap().trim_end();
                     let next = found.entry(key.clone()).or_default();
                     assert_eq!(number, next.to_string(), "{key} in shard {}", shard.index);
                     *next += 1;
@@ -175,183 +223,6 @@ async fn puts_that_race_with_resharding_are_taken_in_order() {
     assert!(numbers >= 14, "{numbers}");
     let producer = writing.await.unwrap();
     assert_in_order(&service, "s", &producer.acknowledged).await;
-}
-
-/// Cuts an operation short after each of its steps, starts again on what a kill leaves, and
-/// looks at it there.
-async fn cut_short<F: Future<Output = ()>, G: Future<Output = ()>>(
-    prepare: impl Fn(Arc<Service>, Arc<tokio::sync::Mutex<Producer>>) -> F,
-    operate: impl Fn(Arc<Service>) -> G,
-    check: impl AsyncFn(&Arc<Service>, &Producer, u64),
-) -> u64 {
-    for step in 1.. {
-        let data = tempfile::tempdir().unwrap();
-        let before = service(&data);
-        let producer = Arc::new(tokio::sync::Mutex::new(Producer::default()));
-        prepare(Arc::clone(&before), Arc::clone(&producer)).await;
-        before.halt.after.store(step, Ordering::SeqCst);
-        operate(Arc::clone(&before)).await;
-        let halted = before.halt.halted.notified();
-        if tokio::time::timeout(Duration::from_secs(1), halted)
-            .await
-            .is_err()
-        {
-            // It had fewer steps.
-            return step - 1;
-        }
-        let left = killed(&data);
-        before.close().unwrap();
-        let after = service(&left);
-        check(&after, &*producer.lock().await, step).await;
-        after.close().unwrap();
-        // Once more, from what that has left.
-        drop(after);
-        let again = service(&left);
-        check(&again, &*producer.lock().await, step).await;
-        again.close().unwrap();
-    }
-    0
-}
-
-#[tokio::test]
-async fn a_creation_cut_short_anywhere_is_finished() {
-    let steps = cut_short(
-        |_, _| async {},
-        |service| async move {
-            let _ = service.start_stream(wanted("s", 3)).await;
-        },
-        async |service, _, _| {
-            until(service, "s", is_active).await;
-            put(service, "s").await.unwrap();
-            assert_eq!(service.store.shard_ids().unwrap().len(), 3);
-        },
-    );
-    assert!(steps.await >= 1);
-}
-
-#[tokio::test]
-async fn a_deletion_cut_short_anywhere_is_finished() {
-    let steps = cut_short(
-        |service, _| async move {
-            service.create_stream(wanted("s", 3)).await.unwrap();
-            let tags = vec![("key".to_owned(), "value".to_owned())];
-            service.add_tags("s", None, tags).await.unwrap();
-            service
-                .register_consumer("s", "c", Vec::new())
-                .await
-                .unwrap();
-            until(&service, "s", |s| s.active_consumer("c").is_ok()).await;
-        },
-        |service| async move {
-            let deletion = Deletion::WithConsumers;
-            let _ = service.start_deletion("s", deletion).await;
-        },
-        async |service, _, _| {
-            until_gone(service, "s").await;
-            assert_eq!(service.store.shard_ids().unwrap(), []);
-            assert_eq!(service.catalog.load().unwrap(), []);
-            let again = service.create_stream(wanted("s", 1)).await.unwrap();
-            assert_eq!(service.tags("s", None).await.unwrap(), []);
-            assert!(again.consumers.is_empty());
-            service.delete_stream("s").await.unwrap();
-        },
-    );
-    assert!(steps.await >= 2);
-}
-
-async fn two_shards(service: Arc<Service>, producer: Arc<tokio::sync::Mutex<Producer>>) {
-    service.create_stream(wanted("s", 2)).await.unwrap();
-    producer.lock().await.put(&service, "s", 20).await;
-}
-
-/// Everything that was acknowledged before is there, in order, and more can be put.
-async fn assert_goes_on(service: &Arc<Service>, before: &Producer, ranges: &[HashRange]) {
-    until(service, "s", is_active).await;
-    assert_eq!(open_ranges(service, "s"), ranges);
-    let mut producer = Producer {
-        acknowledged: before.acknowledged.clone(),
-    };
-    // A second look has what the first one put.
-    let extra = service.tags("s", None).await.unwrap().len() as u64;
-    for more in producer.acknowledged.values_mut() {
-        *more += extra;
-    }
-    producer.put(service, "s", 20).await;
-    assert_in_order(service, "s", &producer.acknowledged).await;
-    let tag = (format!("look-{extra}"), String::new());
-    service.add_tags("s", None, vec![tag]).await.unwrap();
-    let stream = service.stream("s").unwrap();
-    assert!(stream.opening.is_empty() && stream.target.is_none());
-    let named = stream.map.all().len();
-    assert_eq!(service.store.shard_ids().unwrap().len(), named);
-}
-
-#[tokio::test]
-async fn a_split_cut_short_anywhere_is_finished() {
-    let quarter = HashKey(1 << 126);
-    let range = |start: u128, end: u128| HashRange {
-        start: HashKey(start),
-        end: HashKey(end),
-    };
-    let ranges = [
-        range(0, quarter.0 - 1),
-        range(quarter.0, HALF.0 - 1),
-        range(HALF.0, u128::MAX),
-    ];
-    let steps = cut_short(
-        two_shards,
-        |service| async move {
-            let _ = service.split_shard("s", 0, quarter).await;
-        },
-        async |service, producer, _| assert_goes_on(service, producer, &ranges).await,
-    );
-    assert!(steps.await >= 3);
-}
-
-#[tokio::test]
-async fn a_merge_cut_short_anywhere_is_finished() {
-    let steps = cut_short(
-        two_shards,
-        |service| async move {
-            let _ = service.merge_shards("s", 0, 1).await;
-        },
-        async |service, producer, _| assert_goes_on(service, producer, &HashRange::even(1)).await,
-    );
-    assert!(steps.await >= 3);
-}
-
-#[tokio::test]
-async fn a_new_shard_count_cut_short_anywhere_is_reached() {
-    let steps = cut_short(
-        two_shards,
-        |service| async move {
-            let _ = service.update_shard_count("s", 3).await;
-        },
-        async |service, producer, _| assert_goes_on(service, producer, &HashRange::even(3)).await,
-    );
-    // Rounds of splits and of merges.
-    assert!(steps.await >= 6);
-}
-
-#[tokio::test]
-async fn a_sealed_parent_takes_nothing_after_a_kill() {
-    let data = tempfile::tempdir().unwrap();
-    let before = service(&data);
-    before.create_stream(wanted("s", 1)).await.unwrap();
-    before.halt.after.store(3, Ordering::SeqCst);
-    before.split_shard("s", 0, HALF).await.unwrap();
-    before.halt.halted.notified().await;
-    let left = killed(&data);
-    // Not resumed: whoever comes before that is not let in either.
-    let catalog = Catalog::open(left.path()).unwrap();
-    let store = store(left.path(), &Arc::default());
-    let clock = Arc::new(SystemClock::default());
-    let settings = Settings::of(&Config::default());
-    let after = Service::start(left.path(), store, catalog, settings, clock).unwrap();
-    let stream = after.stream("s").unwrap();
-    let parent = stream.open(stream.shard(0).unwrap()).unwrap();
-    let refused = parent.try_append(&[Record::new("key", b"data")]);
-    assert!(matches!(refused, Err(EngineError::Sealed { .. })));
 }
 
 #[tokio::test]
@@ -468,4 +339,85 @@ async fn properties_change_and_stay() {
     assert_eq!((row.mode, row.warm_mibps), (StreamMode::OnDemand, Some(10)));
     assert!(after.is_committed());
     assert_eq!(after.policy("s", None).await.unwrap().unwrap(), "{}");
+}
+
+/// The system's clock, set ahead.
+#[derive(Debug, Default)]
+struct Ahead {
+    system: SystemClock,
+    ms: AtomicU64,
+}
+
+impl Clock for Ahead {
+    fn wall_ms(&self) -> u64 {
+        self.system.wall_ms() + self.ms.load(Ordering::SeqCst)
+    }
+    fn monotonic(&self) -> Duration {
+        self.system.monotonic()
+    }
+}
+
+#[tokio::test]
+async fn a_closed_shard_is_kept_as_long_as_its_records() {
+    const HOUR: u64 = 3_600_000;
+    let data = tempfile::tempdir().unwrap();
+    let clock = Arc::new(Ahead::default());
+    let path = data.path().join("store");
+    std::fs::create_dir_all(&path).unwrap();
+    let mut options = StoreOptions::default();
+    options.environment.clock = Arc::clone(&clock) as Arc<dyn Clock>;
+    let store = Store::open(&path, options).unwrap();
+    let catalog = Catalog::open(data.path()).unwrap();
+    let settings = Settings::of(&Config::default());
+    let clocks = Arc::clone(&clock);
+    let service = Service::start(data.path(), store, catalog, settings, clocks).unwrap();
+    let service = Arc::new(service);
+    service.create_stream(wanted("s", 1)).await.unwrap();
+    let mut producer = Producer::default();
+    producer.put(&service, "s", 5).await;
+    service.split_shard("s", 0, HALF).await.unwrap();
+    until(&service, "s", is_active).await;
+    producer.put(&service, "s", 5).await;
+    let shards = || service.stream("s").unwrap().map.all().len();
+    let pass = async |hours: u64| {
+        clock.ms.fetch_add(hours * HOUR, Ordering::SeqCst);
+        service.store.confirm_clock();
+        service.store.reap().unwrap();
+        service.expire_shards().await;
+    };
+
+    pass(23).await;
+    assert_eq!(shards(), 3);
+    assert_in_order(&service, "s", &producer.acknowledged).await;
+    // A longer retention counts for what is still there.
+    service.raise_retention("s", 48).await.unwrap();
+    pass(2).await;
+    assert_eq!(shards(), 3);
+    assert_in_order(&service, "s", &producer.acknowledged).await;
+    service.lower_retention("s", 24).await.unwrap();
+    // Nobody trusts a clock that only says so: the records are still there.
+    service.expire_shards().await;
+    assert_eq!(shards(), 3);
+    pass(0).await;
+    assert_eq!(shards(), 2);
+    assert_eq!(service.store.shard_ids().unwrap().len(), 2);
+    let gone = service.read("s", 0, Position::Oldest).await.err().unwrap();
+    assert!(matches!(gone, ServiceError::NoSuchShard { .. }), "{gone}");
+    // Its children know whose they are, and another round goes on counting.
+    let stream = service.stream("s").unwrap();
+    assert_eq!(stream.map.all()[0].parents, [Some(0), None]);
+    service.merge_shards("s", 1, 2).await.unwrap();
+    until(&service, "s", is_active).await;
+    assert_eq!(
+        service
+            .stream("s")
+            .unwrap()
+            .map
+            .open()
+            .next()
+            .unwrap()
+            .index,
+        3
+    );
+    service.close().unwrap();
 }

@@ -36,8 +36,7 @@ Examples:
   millstream serve --listen 127.0.0.1:0             a free port, told on standard output
   millstream serve --device portable                no io_uring
   millstream serve --kinesis off                    without the AWS API
-  millstream serve --listen 0.0.0.0:7071 --kinesis 0.0.0.0:4567 \\
-      --credentials clients.ini --tls-self-signed --tls-name streams.example.com
+  millstream serve --kinesis 0.0.0.0:4567 --credentials clients.ini --tls-self-signed
   millstream --output json serve                    the start-up report as one JSON line";
 
 /// Run the server

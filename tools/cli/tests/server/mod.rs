@@ -131,6 +131,12 @@ pub fn command() -> Command {
     let mut command = Command::new(MILLSTREAM);
     command
         .env_remove("MILLSTREAM_SERVER")
+        .env_remove("MILLSTREAM_TLS_CA")
+        .env_remove("MILLSTREAM_TLS_SERVER_NAME")
+        .env_remove("AWS_ACCESS_KEY_ID")
+        .env_remove("AWS_SECRET_ACCESS_KEY")
+        .env_remove("AWS_PROFILE")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/no/such/file")
         .env_remove("RUST_LOG");
     command
 }

@@ -5,6 +5,7 @@ use super::Seed;
 const FULL: &str = r#"data = "/var/lib/millstream"
 listen = "127.0.0.1:7071"
 insecure = false
+credentials = "clients.ini"
 shutdown_grace = "10 s"
 
 [store]
@@ -23,6 +24,15 @@ verify_routing = true
 frame_bytes = "17 MiB"
 connections = 10
 put_wait = "1 min"
+
+[kinesis]
+listen = "off"
+region = "eu-west-1"
+cors_origins = ["*"]
+
+[tls]
+self_signed = true
+names = ["streams.example.com"]
 "#;
 
 pub(super) fn seeds() -> Vec<Seed> {

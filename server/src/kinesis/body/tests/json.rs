@@ -45,13 +45,20 @@ fn times_are_seconds_with_a_fraction() {
         ("1.700000000123E9", 1_700_000_000_123),
         ("0", 0),
         ("-1.5", -1500),
+        // As the SDK for Java 1 has it without CBOR.
+        ("1700000000123", 1_700_000_000_123),
     ] {
         let body =
             format!(r#"{{"ShardId":"s","ShardIteratorType":"AT_TIMESTAMP","Timestamp":{number}}}"#);
         let input: GetShardIteratorInput<'_> = decode(Encoding::Json11, body.as_bytes()).unwrap();
         assert_eq!(input.timestamp, Some(Timestamp { ms }), "{number}");
     }
-    for number in ["1e300", "9007199254741", "18446744073709551615", "\"2020\""] {
+    for number in [
+        "1e300",
+        "9007199254742000",
+        "18446744073709551615",
+        "\"2020\"",
+    ] {
         let body =
             format!(r#"{{"ShardId":"s","ShardIteratorType":"AT_TIMESTAMP","Timestamp":{number}}}"#);
         let message = refused(Operation::GetShardIterator, body.as_bytes());

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::kinesis::fixture::Stand;
+use crate::kinesis::fixture::{Stand, damage};
 
 async fn put(stand: &Stand, data: &[u8], times: usize) {
     let record = json!({
@@ -202,20 +202,14 @@ async fn as_aws_five_calls_a_second() {
     let stand = Stand::with("aws");
     stand.stream("s", 1).await;
     let iterator = oldest(&stand).await;
-    let mut refused = 0;
-    for _ in 0..20 {
-        if let Err(fault) = stand
-            .ask("GetRecords", json!({"ShardIterator": iterator}))
-            .await
-        {
-            assert_eq!(
-                fault.kind(),
-                FaultKind::ProvisionedThroughputExceededException
-            );
-            refused += 1;
-        }
+    let body = json!({"ShardIterator": iterator});
+    for _ in 0..5 {
+        stand.ask("GetRecords", body.clone()).await.unwrap();
     }
-    assert!(refused > 0);
+    let told = stand.refused("GetRecords", body.clone()).await;
+    assert_eq!(told.0, FaultKind::ProvisionedThroughputExceededException);
+    stand.clock.shift(200);
+    stand.ask("GetRecords", body).await.unwrap();
 }
 
 #[tokio::test]
@@ -254,4 +248,36 @@ async fn a_closed_shard_ends_with_its_children() {
             },
         ])
     );
+}
+
+#[tokio::test]
+async fn damage_is_told_and_not_passed_over() {
+    let stand = Stand::new();
+    stand.stream("s", 1).await;
+    for filling in [1, 2, 3] {
+        put(&stand, &[filling; 100_000], 1).await;
+    }
+    let origin = Origin::of(&stand.front.service.stream("s").unwrap().map.all()[0]);
+    let stand = stand.restarted_after(|data| damage(data, 2));
+    let first = get(&stand, &oldest(&stand).await, None).await;
+    assert_eq!(count(&first), 1);
+    assert_ne!(first["MillisBehindLatest"], 0);
+    let next = json!({"ShardIterator": first["NextShardIterator"]});
+    for _ in 0..2 {
+        let (kind, message) = stand.refused("GetRecords", next.clone()).await;
+        assert_eq!(kind, FaultKind::InternalFailure);
+        for words in [
+            origin.record(1).to_string(),
+            format!("go on at {}", origin.record(2)),
+        ] {
+            assert!(message.contains(&words), "{message}");
+        }
+    }
+    let behind = json!({
+        "StreamName": "s", "ShardId": "shardId-000000000000",
+        "ShardIteratorType": "AT_SEQUENCE_NUMBER",
+        "StartingSequenceNumber": origin.record(2).to_string(),
+    });
+    let behind = stand.ask("GetShardIterator", behind).await.unwrap();
+    assert_eq!(count(&get(&stand, &behind["ShardIterator"], None).await), 1);
 }

@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::kinesis::fixture::Stand;
+use crate::kinesis::sequence::Origin;
 
 fn ask(kind: &str, more: Value) -> Value {
     let mut body = json!({
@@ -112,7 +113,7 @@ async fn places_between_records_are_places_too() {
     let stand = Stand::new();
     stand.stream("s", 1).await;
     let stream = stand.front.service.stream("s").unwrap();
-    let origin = standin::origin(&stream.map.all()[0]);
+    let origin = Origin::of(&stream.map.all()[0]);
     let first = json!({"StartingSequenceNumber": origin.before(0).to_string()});
     put(&stand, "one").await;
     put(&stand, "two").await;
@@ -157,9 +158,7 @@ async fn a_record_that_was_trimmed_stands_for_the_horizon() {
             .unwrap();
         let body = json!({"ShardIterator": iterator["ShardIterator"], "Limit": 1});
         let answer = stand.ask("GetRecords", body).await.unwrap();
-        let number = standin::origin(&stream.map.all()[0])
-            .record(oldest)
-            .to_string();
+        let number = Origin::of(&stream.map.all()[0]).record(oldest).to_string();
         assert_eq!(answer["Records"][0]["SequenceNumber"], number, "{kind}");
     }
 }
@@ -171,8 +170,8 @@ async fn what_is_refused() {
     stand.stream("t", 2).await;
     let number = put(&stand, "one").await;
     let stream = stand.front.service.stream("s").unwrap();
-    let own = standin::origin(&stream.map.all()[0]);
-    let other_shard = standin::origin(&stream.map.all()[1]).before(0).to_string();
+    let own = Origin::of(&stream.map.all()[0]);
+    let other_shard = Origin::of(&stream.map.all()[1]).before(0).to_string();
     let other_stream = crate::kinesis::sequence::Origin::new(12345, 0)
         .record(0)
         .to_string();

@@ -287,3 +287,34 @@ async fn a_put_follows_a_split() {
     let ((), split) = tokio::join!(putting, splitting);
     split.unwrap();
 }
+
+#[tokio::test]
+async fn an_encrypted_stream_says_so_wherever_its_records_are() {
+    let stand = Stand::new();
+    stand.stream("s", 1).await;
+    let service = &stand.front.service;
+    let put = json!({"StreamName": "s", "Records": [record("k", b"1")]});
+    let one = json!({"StreamName": "s", "PartitionKey": "k", "Data": ""});
+    for encrypted in [false, true] {
+        if encrypted {
+            let key = Some("alias/aws/kinesis".to_owned());
+            service.set_encryption("s", key).await.unwrap();
+        }
+        let expected = if encrypted { json!("KMS") } else { Value::Null };
+        assert_eq!(
+            stand.ask("PutRecords", put.clone()).await.unwrap()["EncryptionType"],
+            expected
+        );
+        assert_eq!(
+            stand.ask("PutRecord", one.clone()).await.unwrap()["EncryptionType"],
+            expected
+        );
+        let at = json!({"StreamName": "s", "ShardId": "shardId-000000000000", "ShardIteratorType": "TRIM_HORIZON"});
+        let iterator = stand.ask("GetShardIterator", at).await.unwrap()["ShardIterator"].clone();
+        let answer = stand
+            .ask("GetRecords", json!({"ShardIterator": iterator}))
+            .await
+            .unwrap();
+        assert_eq!(answer["Records"][0]["EncryptionType"], expected);
+    }
+}

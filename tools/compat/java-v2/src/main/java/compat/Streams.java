@@ -17,6 +17,7 @@ import software.amazon.awssdk.services.kinesis.model.DescribeLimitsResponse;
 import software.amazon.awssdk.services.kinesis.model.EncryptionType;
 import software.amazon.awssdk.services.kinesis.model.InvalidArgumentException;
 import software.amazon.awssdk.services.kinesis.model.ListStreamsResponse;
+import software.amazon.awssdk.services.kinesis.model.LimitExceededException;
 import software.amazon.awssdk.services.kinesis.model.MetricsName;
 import software.amazon.awssdk.services.kinesis.model.ResourceInUseException;
 import software.amazon.awssdk.services.kinesis.model.ResourceNotFoundException;
@@ -62,7 +63,7 @@ final class Streams {
                 .streamDescription();
         equal(page.shards().get(0).shardId(), Kinesis.shard(1));
         equal(page.hasMoreShards(), true);
-        k.client.waiter().waitUntilStreamExists(r -> r.streamName(name));
+        k.await(name);
     }
 
     /** Times are whole: CBOR and JSON write them in different units. */
@@ -163,7 +164,7 @@ final class Streams {
                 .data(Kinesis.bytes("x"))));
         String message = several.awsErrorDetails().errorMessage();
         holds(message.startsWith("3 validation errors detected: "), message);
-        fails(InvalidArgumentException.class, () -> k.client.updateShardCount(
+        fails(LimitExceededException.class, () -> k.client.updateShardCount(
                 r -> r.streamName(name).targetShardCount(9).scalingType("UNIFORM_SCALING")));
     }
 

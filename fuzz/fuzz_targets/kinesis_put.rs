@@ -1,0 +1,8 @@
+//! Bodies of PutRecords in JSON, read in two ways: see `millstream_fuzz::puts`.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use millstream_fuzz::puts;
+
+fuzz_target!(|input: &[u8]| puts::run(input));
