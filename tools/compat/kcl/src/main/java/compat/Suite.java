@@ -318,7 +318,8 @@ public final class Suite {
             int before = acknowledged.size();
             Set<String> wanted = Set.copyOf(acknowledged.stream().map(a -> a.split(" ")[1]).toList());
             holds(before > 0, "records were acknowledged");
-            eventually("the other worker takes its shards", 120, () -> seen().containsAll(wanted));
+            // Where the dead worker was the one that hands out leases, its lock has to run out first.
+            eventually("the other worker takes its shards", 300, () -> seen().containsAll(wanted));
         }
 
         private void merge() {
