@@ -126,7 +126,9 @@ impl Plan {
         };
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
-            if TcpStream::connect(&self.address).is_ok() {
+            // It listens before it has made its certificate.
+            let has_certificate = self.certificate.as_ref().is_none_or(|file| file.is_file());
+            if has_certificate && TcpStream::connect(&self.address).is_ok() {
                 return Ok(server);
             }
             if let Some(status) = server.ended()? {

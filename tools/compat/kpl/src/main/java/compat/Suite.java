@@ -206,6 +206,12 @@ public final class Suite {
             futures.put(new User(key, data), producer.addUserRecord(stream, key, hash, ByteBuffer.wrap(bytes(data))));
         }
 
+        /** One for itself: nothing is aggregated before the library has asked for the shards. */
+        void first(KinesisProducer producer, String stream) {
+            put(producer, stream, "first", "record");
+            producer.flushSync();
+        }
+
         /** Each was acknowledged, and is there once, in the shard and under the number that was said. */
         int check(String stream) throws Exception {
             Map<User, String> places = new HashMap<>();
@@ -276,6 +282,7 @@ public final class Suite {
         KinesisProducer producer = new KinesisProducer(settings());
         try {
             Sent sent = new Sent();
+            sent.first(producer, stream);
             for (int n = 0; n < 10_000; n++) {
                 sent.put(producer, stream, "key-" + n % 97, "record " + n);
             }
@@ -379,6 +386,7 @@ public final class Suite {
         KinesisProducer producer = new KinesisProducer(settings());
         try {
             Sent sent = new Sent();
+            sent.first(producer, stream);
             for (int n = 0; n < 2_000; n++) {
                 sent.put(producer, stream, "key-" + n % 11, "record " + n);
             }
