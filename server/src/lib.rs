@@ -18,7 +18,6 @@ mod error;
 mod fanout;
 #[doc(hidden)]
 pub mod fuzzing;
-#[allow(dead_code, unused_imports)] // its operations are being joined to it
 mod kinesis;
 mod listener;
 #[doc(hidden)]

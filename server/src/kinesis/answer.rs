@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use super::{
     body::Encoding,
+    event_stream,
     fault::{Fault, FaultKind},
     target::{Dialect, RPC_V2_CBOR},
 };
@@ -84,10 +85,7 @@ const SMITHY_PROTOCOL: HeaderName = HeaderName::from_static("smithy-protocol");
 pub(super) fn done(encoding: Encoding, answer: Answer) -> Response {
     let (kind, body) = match answer {
         Answer::Whole(bytes) => (encoding.content_type(), AnswerBody::Whole(Some(bytes))),
-        Answer::Stream(frames) => (
-            "application/vnd.amazon.eventstream",
-            AnswerBody::Stream(frames),
-        ),
+        Answer::Stream(frames) => (event_stream::CONTENT_TYPE, AnswerBody::Stream(frames)),
     };
     typed(StatusCode::OK, HeaderValue::from_static(kind), body)
 }

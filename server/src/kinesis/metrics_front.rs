@@ -89,6 +89,7 @@ impl Counters {
     }
 
     /// Every series with its namespace and name, sorted, and how many samples were dropped.
+    #[cfg(test)]
     pub(crate) fn all(&self) -> (Vec<(String, String, Series)>, u64) {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<_> = kept

@@ -31,6 +31,7 @@ pub(crate) mod fault;
 pub(crate) mod iterator;
 mod line;
 mod metrics_front;
+#[allow(dead_code)] // it is the whole model, also of what is not carried out yet
 pub(crate) mod model;
 mod name;
 pub(crate) mod op;

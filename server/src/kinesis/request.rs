@@ -29,7 +29,7 @@ pub(super) struct Received {
     pub bytes: Bytes,
     compressed: bool,
     /// The place in memory of this request, until it is answered.
-    pub room: OwnedSemaphorePermit,
+    _room: OwnedSemaphorePermit,
 }
 
 /// Receives a body.
@@ -91,7 +91,7 @@ pub(super) async fn receive(
     Ok(Received {
         bytes,
         compressed,
-        room,
+        _room: room,
     })
 }
 

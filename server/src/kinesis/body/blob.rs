@@ -29,19 +29,6 @@ impl<'a> Blob<'a> {
         }
     }
 
-    /// Whether there is no byte.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The bytes, where they need no decoding.
-    pub(crate) fn as_bytes(&self) -> Option<&[u8]> {
-        match &self.0 {
-            Form::Base64(..) => None,
-            Form::Bytes(bytes) => Some(bytes),
-        }
-    }
-
     /// Writes the bytes to `out`, which has [`Blob::len`] bytes.
     ///
     /// # Errors

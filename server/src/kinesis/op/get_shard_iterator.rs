@@ -2,7 +2,7 @@
 
 use crate::kinesis::{
     Front,
-    fault::{Fault, FaultKind},
+    fault::Fault,
     iterator::ShardIterator,
     model::{input::GetShardIteratorInput, output::GetShardIteratorOutput},
     name::Named,

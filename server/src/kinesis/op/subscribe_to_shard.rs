@@ -7,7 +7,6 @@ use tokio::sync::{
 };
 
 use crate::{
-    catalog::ConsumerStatus,
     fanout::{ConsumerKey, InUse, Next, Registry, Subscription},
     kinesis::{
         Front,

@@ -21,12 +21,12 @@ fn a_put_of_boto3_is_read_where_it_lies() {
     assert!(matches!(records[0].partition_key, Some(Cow::Borrowed("k"))));
     assert_eq!(records[0].explicit_hash_key.as_deref(), Some("0"));
     let data = records[0].data.as_ref().unwrap();
-    assert_eq!((data.len(), data.as_bytes()), (5, None));
+    assert_eq!(data.len(), 5);
     let mut bytes = [0; 5];
     data.decode_into(&mut bytes).unwrap();
     assert_eq!(&bytes, b"hello");
     data.decode_into(&mut [0; 6]).unwrap_err();
-    assert!(records[1].data.as_ref().unwrap().is_empty());
+    assert_eq!(records[1].data.as_ref().unwrap().len(), 0);
     assert_eq!(records[1].partition_key.as_deref(), Some("é/"));
 }
 

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::*;
+use crate::kinesis::fault::FaultKind;
 use crate::kinesis::fixture::Stand;
 use crate::kinesis::sequence::Origin;
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio::{sync::mpsc::Receiver, time::Instant};
 
 use super::*;
+use crate::catalog::ConsumerStatus;
 use crate::kinesis::{
     fixture::{Stand, damage},
     sequence::Number,
