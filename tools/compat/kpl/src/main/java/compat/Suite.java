@@ -315,6 +315,8 @@ public final class Suite {
         KinesisProducer producer = new KinesisProducer(settings());
         try {
             Sent sent = new Sent();
+            // Before it knows the shards, version 1.1 puts records of any hash key together.
+            sent.first(producer, stream);
             String top = BigInteger.TWO.pow(128).subtract(BigInteger.ONE).toString();
             for (int n = 0; n < 500; n++) {
                 sent.put(producer, stream, "same", n % 2 == 0 ? "0" : top, "record " + n);
@@ -322,7 +324,7 @@ public final class Suite {
             producer.flushSync();
             sent.check(stream);
             int n = 0;
-            for (var future : sent.futures.values()) {
+            for (var future : sent.futures.values().stream().skip(1).toList()) {
                 String shard = future.get().getShardId();
                 holds(shard.equals(n++ % 2 == 0 ? "shardId-000000000000" : "shardId-000000000001"), "in " + shard);
             }
