@@ -127,6 +127,10 @@ impl SegmentHeader {
             return wrong("segment flags", flags.into(), "this build knows fewer");
         }
         let field = |i: usize| u64_at(24 + 8 * i);
+        if field(4) >= 1 << 63 {
+            let rule = "no shard comes to 2^63, and the numbers of its records must have room";
+            return wrong("base sequence number", field(4), rule);
+        }
         Ok(Some(SegmentHeader {
             block,
             shard: field(0),

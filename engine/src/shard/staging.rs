@@ -181,7 +181,7 @@ impl Stage {
 
     fn take_numbers(&mut self, count: u32, producer: Option<(u64, u64)>) -> Appended {
         let first = self.next;
-        self.next += u64::from(count);
+        self.next = self.next.saturating_add(u64::from(count));
         if let Some((producer, number)) = producer {
             self.producers.note(RecentPut {
                 producer,
