@@ -8,7 +8,7 @@ use crate::{
     error::{Damage, Error},
     ground::Ground,
     index::Checkpoint,
-    options::Durability,
+    options::{Durability, ShardOptions},
     read::{
         end::{end_of_batches, segment_end},
         walk::Spot,
@@ -99,21 +99,27 @@ impl Chain {
     }
 
     /// Makes the active segment durable as it is seen, and walks it.
-    /// `segment_bytes` are those of a segment that is made today.
+    /// `options` are those with which the shard is opened today.
     pub(super) fn scan(
         &mut self,
         ground: &Ground,
         ceiling: Option<u64>,
-        segment_bytes: u64,
+        options: &ShardOptions,
     ) -> Result<Scan, Error> {
-        let scan = Scan::run(ground, &self.active, &self.header, ceiling)?;
+        let scan = Scan::run(
+            ground,
+            &self.active,
+            &self.header,
+            ceiling,
+            options.durability,
+        )?;
         let (len, said) = (scan.file_bytes, self.header.segment_bytes);
         let short = match &self.remade {
             None => len < said,
             // What its header said is not known.
             Some(_) => {
                 let odd = !len.is_multiple_of(self.header.block.into());
-                odd || len < said && len != segment_bytes
+                odd || len < said && len != options.segment_bytes
             }
         };
         self.short = short.then(|| format!("the file has {len} bytes of {said}"));

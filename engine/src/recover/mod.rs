@@ -160,14 +160,14 @@ pub(crate) fn open(
     let spares = tidy(device, dir)?;
     let mut found = Chain::find(ground, id, dir)?;
     check_block(ground, &found.active, &found.header)?;
-    let mut scan = found.scan(ground, ceiling, options.segment_bytes)?;
+    let mut scan = found.scan(ground, ceiling, options)?;
     let mut void_ahead = Beyond::default();
     if let Some(ahead) = found.ahead {
         void_ahead = scan::look_ahead(ground, id, dir, ahead, &found.header, scan.end.sequence)?;
         if void_ahead.watermark > scan.end.sequence && options.durability == Durability::Durable {
             let known = std::mem::take(&mut void_ahead).watermark;
             if found.go_ahead(ground, dir)? {
-                scan = found.scan(ground, ceiling, options.segment_bytes)?;
+                scan = found.scan(ground, ceiling, options)?;
             }
             scan.watermark = scan.watermark.max(known);
         }
@@ -235,7 +235,7 @@ pub(crate) fn open(
     let mut segments = found.segments;
     let producers = remembered(ground, &segments, &header, &scan)?;
     segments.push(Arc::clone(&segment));
-    if opening == Opening::Found {
+    if opening != Opening::Fresh {
         scan.prove(ground, &segment, &header)?;
     }
     if let Some(ahead) = ahead {

@@ -14,6 +14,7 @@ use crate::{
     ground::Ground,
     index::{Checkpoint, Entry, SparseIndex},
     io::device::{Access, File, Map},
+    options::Durability,
     read::{
         batch::Batch,
         walk::{Found, Missing, Spot},
@@ -46,7 +47,7 @@ pub(crate) struct Beyond {
     pub scanned_bytes: u64,
 }
 
-/// A batch above every watermark.
+/// A batch of which nothing says that it is on the medium.
 #[derive(Debug, Clone, Copy)]
 struct Unproven {
     offset: u64,
@@ -79,6 +80,7 @@ pub(crate) struct Scan {
     /// Good batches that nothing proves to be on the medium.
     unproven: VecDeque<Unproven>,
     pub scanned_bytes: u64,
+    durability: Durability,
 }
 
 impl Scan {
@@ -88,6 +90,7 @@ impl Scan {
         segment: &Arc<Segment>,
         header: &SegmentHeader,
         ceiling: Option<u64>,
+        durability: Durability,
     ) -> Result<Scan, Error> {
         let device = &*ground.device;
         let io = || Error::io("recovering the segment", &segment.path);
@@ -126,6 +129,7 @@ impl Scan {
             puts: Vec::new(),
             unproven: VecDeque::new(),
             scanned_bytes: 0,
+            durability,
         };
         let map = Arc::clone(&first.map);
         let mut ahead = ReadAhead::new(&*map, &*file);
@@ -142,16 +146,29 @@ impl Scan {
         Ok(scan)
     }
 
-    /// Writes what nothing proves to be on the medium once more where it stands. A process before
-    /// may have met a failed flush, after which the system shows what it never writes again, and a
-    /// flush that ends well says nothing of it.
+    /// Writes what nothing proves to be on the medium once more where it stands. Before this open a
+    /// flush may have failed, after which the system shows what it never writes again, and a flush
+    /// that ends well says nothing of it.
     pub(super) fn prove(
         &self,
         ground: &Ground,
         segment: &Arc<Segment>,
         header: &SegmentHeader,
     ) -> Result<(), Error> {
-        if self.unproven.is_empty() {
+        // What the watermark covers is on the medium, where writes are flushed one by one.
+        let covered = match self.durability {
+            Durability::Durable => self.watermark,
+            Durability::Written => 0,
+        };
+        let unproven = self.unproven.iter();
+        let unproven: Vec<Unproven> = unproven
+            .filter(|batch| batch.end_sequence > covered || batch.close)
+            .copied()
+            .collect();
+        // A roll writes its header together with the first batches, recovery before them.
+        let rolled = header.ordinal > 0 && !header.trimmed && !header.jumped;
+        let bare = rolled && self.end.offset == u64::from(header.block);
+        if unproven.is_empty() && !bare {
             return Ok(());
         }
         let device = &*ground.device;
@@ -159,15 +176,19 @@ impl Scan {
         let file = device.open(&segment.path, Access::Write).map_err(io())?;
         let map = ground.maps.map(device, segment)?;
         let block = header.block as usize;
-        if self.watermark <= header.base_sequence {
+        let with_header = bare || covered <= header.base_sequence;
+        // One flush for all, or none behind a single one.
+        let single = unproven.len() + usize::from(with_header) == 1;
+        let write = |bytes: &[u8], offset| match single {
+            true => file.write_durable_at(bytes, offset),
+            false => file.write_at(bytes, offset),
+        };
+        if with_header {
             let mut bytes = vec![0; block];
             header.encode(&mut bytes);
-            file.write_durable_at(&bytes, 0).map_err(io())?;
+            write(&bytes, 0).map_err(io())?;
         }
-        for unproven in &self.unproven {
-            if unproven.end_sequence <= self.watermark && !unproven.close {
-                continue;
-            }
+        for unproven in unproven {
             let spot = Spot {
                 segment: Arc::clone(segment),
                 header: *header,
@@ -185,8 +206,10 @@ impl Scan {
             };
             let mut bytes = batch.stored().to_vec();
             bytes.resize(bytes.len().next_multiple_of(block), 0);
-            file.write_durable_at(&bytes, unproven.offset)
-                .map_err(io())?;
+            write(&bytes, unproven.offset).map_err(io())?;
+        }
+        if !single {
+            file.sync().map_err(io())?;
         }
         drop(map);
         ground.maps.unmap(segment);
@@ -328,15 +351,20 @@ impl Scan {
             });
         }
         puts_of(batch, |put| self.puts.push(put));
-        let watermark = self.watermark;
+        let proven = match self.durability {
+            Durability::Durable => self.watermark,
+            // A mark is written after a flush that ended well.
+            Durability::Written if header.close => header.first_sequence,
+            Durability::Written => 0,
+        };
         while self
             .unproven
             .front()
-            .is_some_and(|batch| batch.end_sequence <= watermark)
+            .is_some_and(|batch| batch.end_sequence <= proven)
         {
             self.unproven.pop_front();
         }
-        if header.end_sequence() > watermark || header.close {
+        if header.end_sequence() > proven || header.close {
             self.unproven.push_back(Unproven {
                 offset: spot.offset,
                 sequence: spot.sequence,

@@ -372,7 +372,7 @@ impl ShardCore {
         if segment.end().is_none() && self.options.durability == Durability::Written {
             // Recovery begins where an index ends: nothing before that may be missing.
             let file = lock(&self.log).file();
-            let flushed = file.map_or(Ok(()), |file| file.sync());
+            let flushed = file.map_or(Ok(()), |file| self.flush(&*file));
             flushed.map_err(Error::io("flushing the segment", &segment.path))?;
         }
         let entries = segment.index_now().entries().to_vec();

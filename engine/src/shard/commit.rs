@@ -3,6 +3,7 @@
 //! write when it and all before it have ended well.
 
 use std::{
+    io,
     sync::{Arc, MutexGuard, atomic::Ordering},
     time::Duration,
 };
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     index::Entry,
-    io::device::{Completion, WriteOp, WriteSlice},
+    io::device::{Completion, File, WriteOp, WriteSlice},
     options::Durability,
     segment::{
         Segment, SegmentHeader,
@@ -407,16 +408,21 @@ impl ShardCore {
         !log.failed && log.flight.is_empty() && log.stamped < self.watermark.get()
     }
 
-    /// Puts on the medium what a `Written` shard has only written, before a mark vouches for it.
-    /// `false` when that fails: then there is no mark, and the next open jumps.
-    fn flush(&self) -> bool {
-        let active = lock(&self.log).file();
-        if let Some(Err(error)) = active.map(|file| file.sync()) {
-            tracing::warn!(shard = %self.id, %error, "what was written could not be flushed at the close");
-            lock(&self.log).failed = true;
-            return false;
+    /// Puts on the medium what a `Written` shard has only written to its active segment.
+    ///
+    /// What a failed flush was to put there is lost, and the next one ends well all the same: the
+    /// shard fails with the first, and none is begun while another runs or after one has failed.
+    pub(crate) fn flush(&self, file: &dyn File) -> io::Result<()> {
+        let _alone = lock(&self.flushing);
+        if lock(&self.log).failed {
+            return Err(io::Error::other("a write or flush has failed before"));
         }
-        true
+        file.sync().inspect_err(|error| {
+            self.poison(
+                &mut lock(&self.log),
+                &format!("flushing the active segment: {error}"),
+            );
+        })
     }
 
     /// At a clean close, when nothing is in flight or staged: marks the log as closed.
@@ -441,9 +447,11 @@ impl ShardCore {
             return false;
         }
         if self.options.durability == Durability::Written {
-            // No lock is held across a flush.
+            // No lock that others wait for is held across a flush. When it fails there is no mark,
+            // and the next open jumps.
+            let file = log.file();
             drop(log);
-            if !self.flush() {
+            if file.is_some_and(|file| self.flush(&*file).is_err()) {
                 return true;
             }
             log = lock(&self.log);

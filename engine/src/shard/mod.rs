@@ -86,6 +86,8 @@ pub(crate) struct ShardCore {
     pub spares_made: AtomicU64,
     /// Held while the preparer works on the shard's files.
     pub preparing: Mutex<()>,
+    /// Held while the active segment is flushed apart from its writes.
+    pub flushing: Mutex<()>,
     /// Held while the reaper works on the shard's files.
     pub reaping: Mutex<()>,
     /// Whether the shard was taken out of use, so that neither may begin again.
@@ -152,6 +154,7 @@ impl ShardCore {
             spares_made: AtomicU64::new(file_name::next_made_ahead(&recovered.spares)),
             spares: Mutex::new(recovered.spares),
             preparing: Mutex::new(()),
+            flushing: Mutex::new(()),
             reaping: Mutex::new(()),
             retired: AtomicBool::new(false),
             sealed: Mutex::new(recovered.sealed.into_iter().collect()),

@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     io::device::{Access, File},
     options::Durability,
-    segment::{file_name, list::lock, prepare::Chore},
+    segment::{Segment, file_name, list::lock, prepare::Chore},
 };
 
 /// What came of a call to [`ShardCore::prepare`].
@@ -65,7 +65,7 @@ impl ShardCore {
                     self.call_writer();
                 }
                 Chore::Zero(offset, len) => {
-                    let zeroed = file.write_zeros(offset, len).and_then(|()| file.sync());
+                    let zeroed = self.zero(&segment, offset, len);
                     let mut log = lock(&self.log);
                     if same(&log) {
                         log.prepared.zeroed(zeroed.is_ok());
@@ -90,8 +90,8 @@ impl ShardCore {
                     }
                 }
                 Chore::Rest if flush => {
-                    if let Err(e) = file.sync() {
-                        return self.unprepared(&segment.path, "flushing", &e);
+                    if self.flush(&*file).is_err() {
+                        return Prepare::Done;
                     }
                     let mut log = lock(&self.log);
                     log.flushed = same(&log);
@@ -106,6 +106,17 @@ impl ShardCore {
                     return Prepare::Done;
                 }
             }
+        }
+    }
+
+    /// Writes zeros ahead of the writer, durably. A failed flush is told once to each open file, and
+    /// the writer's is to tell the writer: this one is opened for itself.
+    fn zero(&self, segment: &Segment, offset: u64, len: u64) -> io::Result<()> {
+        let file = self.ground.device.open(&segment.path, Access::Write)?;
+        file.write_zeros(offset, len)?;
+        match self.options.durability {
+            Durability::Durable => file.sync(),
+            Durability::Written => self.flush(&*file),
         }
     }
 

@@ -12,7 +12,7 @@ type SectorBytes = [u8; SECTOR];
 #[derive(Debug, Clone, Default)]
 pub(super) struct History {
     pub(super) before: Vec<SectorBytes>,
-    /// A flush of it has failed: no later one takes it up.
+    /// A flush of it has failed: no later one takes it up, unless it is written again.
     pub(super) given_up: bool,
 }
 
@@ -93,7 +93,10 @@ impl Inode {
                 self.history.remove(&sector);
             } else {
                 let before = self.sector(sector);
-                self.history.entry(sector).or_default().before.push(before);
+                let history = self.history.entry(sector).or_default();
+                history.before.push(before);
+                // It is to be flushed again.
+                history.given_up = false;
             }
         }
         self.memory.write(offset as usize, bytes);
