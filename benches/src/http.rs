@@ -27,7 +27,9 @@ pub(crate) fn families() -> Vec<Family> {
             put_records,
         ),
         Family::new(&["http-put-record-100b"], |bench| {
-            let ran = on_our_server(bench, |line| puts::run(line, bench, Load::single()))?;
+            let dir = bench.fresh_dir("http-puts")?;
+            let server = MeasuredServer::start(bench, dir.path())?;
+            let ran = puts_to(&server, bench, Load::single())?;
             let outcome = Outcome::new("http-put-record-100b", "rec/s", ran.rate);
             Ok(vec![outcome.durable()])
         }),
@@ -73,10 +75,12 @@ fn put_records(bench: &Bench) -> Result<Vec<Outcome>, BenchError> {
         ("http-put-records-1k", Form::Json),
         ("http-put-records-1k-cbor", Form::Cbor),
     ] {
-        let (ran, limit) = bench.beside_overwrite(|_| {
-            on_our_server(bench, |address| {
-                puts::run(address, bench, Load::batches(form))
-            })
+        let (ran, limit) = bench.beside_overwrite(|limit| {
+            let dir = bench.fresh_dir("http-puts")?;
+            // More than half of the limit is not to be expected.
+            let bytes = bench.bytes_to_prepare(limit) / 2;
+            let server = MeasuredServer::prepared(bench, dir.path(), bytes)?;
+            puts_to(&server, bench, Load::batches(form))
         })?;
         let outcome = Outcome::new(figure, "MB/s", ran.rate * 1024.0 / 1e6)
             .durable()
@@ -88,14 +92,9 @@ fn put_records(bench: &Bench) -> Result<Vec<Outcome>, BenchError> {
     Ok(outcomes)
 }
 
-/// Puts to a fresh server, and checks that all that was acknowledged is there.
-fn on_our_server(
-    bench: &Bench,
-    put: impl FnOnce(&str) -> Result<puts::Ran, BenchError>,
-) -> Result<puts::Ran, BenchError> {
-    let dir = bench.fresh_dir("http-puts")?;
-    let server = MeasuredServer::start(bench, dir.path())?;
-    let ran = put(&server.http)?;
+/// Puts to one of our servers, and checks that all that was acknowledged is there.
+fn puts_to(server: &MeasuredServer, bench: &Bench, load: Load) -> Result<puts::Ran, BenchError> {
+    let ran = puts::run(&server.http, bench, load)?;
     server.block_on(server.check(ran.acknowledged))?;
     Ok(ran)
 }

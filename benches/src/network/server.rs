@@ -48,7 +48,7 @@ impl MeasuredServer {
     }
 
     /// One that made segments ahead, for `bytes` over all shards of the stream.
-    pub(super) fn prepared(
+    pub(crate) fn prepared(
         bench: &Bench,
         directory: &Path,
         bytes: u64,

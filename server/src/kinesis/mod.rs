@@ -20,6 +20,7 @@
 
 mod answer;
 mod bench;
+mod bodies;
 pub(crate) mod body;
 mod connection;
 mod cors;
@@ -69,9 +70,13 @@ use crate::{
     shutdown::Shutdown,
     tls::Tls,
 };
+use bodies::Bodies;
 use metrics_front::Counters;
 use sending::Room;
 use sigv4::Verifier;
+
+/// The part of the memory for bodies of requests that is kept while nobody uses it.
+const KEPT_PART: usize = 8;
 
 /// What all requests share.
 pub(crate) struct Front {
@@ -99,6 +104,8 @@ pub(crate) struct Front {
     verifier: Option<Verifier>,
     /// Bounds bytes of requests that are being received and carried out.
     memory: Arc<Semaphore>,
+    /// What bodies are received into.
+    bodies: Arc<Bodies>,
     /// Bounds bytes of answers that are being made and sent.
     sending: Room,
 }
@@ -171,6 +178,7 @@ impl Front {
             verifier: clients.map(|clients| Verifier::new(clients, &settings.region, skew)),
             sending: Room::new(settings.bytes_in_flight),
             memory: Arc::new(Semaphore::new(settings.bytes_in_flight)),
+            bodies: Bodies::new(settings.bytes_in_flight / KEPT_PART),
             settings,
         }
     }

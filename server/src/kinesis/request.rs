@@ -14,6 +14,7 @@ use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
 use super::{
     Front,
+    bodies::Bodies,
     fault::{Fault, FaultKind},
 };
 
@@ -72,7 +73,8 @@ pub(super) async fn receive(
         },
     };
     let patience = front.limits.receive_timeout;
-    let collected = timeout(patience, collect(&mut body, announced, limit)).await;
+    let collecting = collect(&front.bodies, &mut body, announced, limit);
+    let collected = timeout(patience, collecting).await;
     let bytes = match collected {
         Ok(Ok(Some(bytes))) => bytes,
         Ok(Ok(None)) => {
@@ -97,28 +99,29 @@ pub(super) async fn receive(
 
 /// The bytes of a body; `None` where they are more than `limit`.
 async fn collect(
+    bodies: &Arc<Bodies>,
     body: &mut Incoming,
     announced: Option<u64>,
     limit: usize,
 ) -> Result<Option<Bytes>, hyper::Error> {
-    let mut whole: Vec<u8> = Vec::new();
+    let mut whole: Option<Vec<u8>> = None;
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
         let Ok(part) = frame?.into_data() else {
             continue;
         };
-        if whole.len() + part.len() > limit {
+        let held = whole.as_ref().map_or(0, Vec::len);
+        if held + part.len() > limit {
             return Ok(None);
         }
-        if whole.is_empty() {
-            if announced == Some(part.len() as u64) {
-                return Ok(Some(part));
-            }
-            // Memory that is only reserved costs nothing until bytes come.
-            whole.reserve_exact(announced.map_or(part.len(), |len| len as usize));
+        if held == 0 && announced == Some(part.len() as u64) {
+            return Ok(Some(part));
         }
-        whole.extend_from_slice(&part);
+        let len = announced.map_or(part.len(), |len| len as usize);
+        whole
+            .get_or_insert_with(|| bodies.take(len))
+            .extend_from_slice(&part);
     }
-    Ok(Some(whole.into()))
+    Ok(Some(whole.map_or_else(Bytes::new, |whole| bodies.whole(whole))))
 }
 
 /// Receives what a client goes on sending, within bounds: a close with bytes unread would take the
