@@ -1,4 +1,4 @@
-//! Bodies of PutRecords in JSON, read in two ways: see `millstream_fuzz::puts`.
+//! Bodies of PutRecords in JSON or CBOR, read in two ways: see `millstream_fuzz::puts`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Bodies of `PutRecords` in JSON: what the fast way of reading takes is what the general way takes,
+//! Bodies of `PutRecords`, in JSON or CBOR: what the fast way of reading takes is what the general way takes,
 //! record by record. What it leaves to the general way may be anything.
 
 use millstream_server::fuzzing;
@@ -8,11 +8,13 @@ use millstream_server::fuzzing;
 /// # Panics
 /// When something does not hold.
 pub fn run(body: &[u8]) {
-    let Some(plain) = fuzzing::kinesis_plain_records(body) else {
-        return;
-    };
-    match fuzzing::kinesis_records(false, body) {
-        Ok(records) => assert_eq!(plain, records),
-        Err((name, message)) => panic!("{name}: {message}"),
+    for cbor in [false, true] {
+        let Some(plain) = fuzzing::kinesis_plain_records(cbor, body) else {
+            continue;
+        };
+        match fuzzing::kinesis_records(cbor, body) {
+            Ok(records) => assert_eq!(plain, records),
+            Err((name, message)) => panic!("{name}: {message}"),
+        }
     }
 }

@@ -16,6 +16,7 @@ use crate::kinesis::{
     op::put_records,
     sequence::Number,
     sigv4::{Moment, Verifier},
+    writer::Form,
 };
 
 /// A record of a `PutRecords`: its key, if it has one, and its data.
@@ -63,8 +64,8 @@ pub fn kinesis_records(cbor: bool, body: &[u8]) -> Result<Vec<Record>, (&'static
 /// Reads a body as PutRecords first does; `None` where it leaves it to the general way, which is
 /// [`kinesis_records`].
 #[must_use]
-pub fn kinesis_plain_records(body: &[u8]) -> Option<Vec<Record>> {
-    let entries = put_records::plain(body)?.entries;
+pub fn kinesis_plain_records(cbor: bool, body: &[u8]) -> Option<Vec<Record>> {
+    let entries = put_records::plain(Form::of(encoding(cbor)), body)?.entries;
     let records = entries.iter().map(|entry| {
         let mut data = vec![0; entry.data.len()];
         entry.data.decode(&mut data).ok()?;

@@ -48,7 +48,7 @@ pub(super) struct Load {
 impl Load {
     pub(super) fn batches(form: Form) -> Load {
         Load {
-            connections: 4,
+            connections: 8,
             batch: 500,
             size: 1024,
             form,

@@ -1,5 +1,6 @@
 //! The records of a put as they lie in the body of a request.
 
+pub(crate) mod cbor;
 pub(crate) mod json;
 
 use base64_simd::AsOut;
@@ -15,6 +16,20 @@ pub(crate) const MAX_ENTRIES: usize = 500;
 /// Most bytes of data and keys of one PutRecords, and of data in any record.
 pub(crate) const MAX_BYTES: usize = 10 << 20;
 
+/// A key of as many bytes has no more than 256 characters.
+const MAX_KEY: usize = 256;
+
+/// A body of PutRecords that needs no general decoding.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct PutRecordsBody<'a> {
+    /// Not yet held against its pattern.
+    pub stream_name: Option<&'a str>,
+    /// Not yet held against its pattern.
+    pub stream_arn: Option<&'a str>,
+    /// 1 to 500.
+    pub entries: Vec<Entry<'a>>,
+}
+
 /// A record that is to be put.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Entry<'a> {
@@ -29,6 +44,8 @@ pub(crate) enum Data<'a> {
     /// Base64 of the standard alphabet with its padding, not yet looked at, and how many bytes it
     /// stands for if it is that.
     Base64(&'a [u8], usize),
+    /// Itself.
+    Bytes(&'a [u8]),
     /// What the general way of decoding has found to be good.
     Blob(&'a Blob<'a>),
 }
@@ -71,6 +88,7 @@ impl<'a> Data<'a> {
     pub(crate) fn len(&self) -> usize {
         match self {
             Data::Base64(_, len) => *len,
+            Data::Bytes(bytes) => bytes.len(),
             Data::Blob(blob) => blob.len(),
         }
     }
@@ -86,6 +104,10 @@ impl<'a> Data<'a> {
                     .decode(text, out.as_out())
                     .map_err(|_| NotBase64)?;
                 (decoded.len() == *len).then_some(()).ok_or(NotBase64)
+            }
+            Data::Bytes(bytes) => {
+                out.copy_from_slice(bytes);
+                Ok(())
             }
             Data::Blob(blob) => blob.decode_into(out).map_err(|_| NotBase64),
         }

@@ -50,7 +50,7 @@ mod sts;
 mod tag;
 mod target;
 mod token;
-mod writer;
+pub(crate) mod writer;
 
 use std::{net::SocketAddr, sync::Arc};
 

@@ -5,25 +5,19 @@
 //! values within the model's limits. Everything else (and everything that is wrong) is left to the
 //! general way of decoding, which says what it is. So this needs no error, only a way to give up.
 
-use super::{Data, Entry, MAX_BYTES, MAX_ENTRIES, hash_of};
-
-/// A key of as many bytes has no more than 256 characters.
-const MAX_KEY: usize = 256;
-
-/// A body of PutRecords.
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct PutRecordsBody<'a> {
-    /// Not yet held against its pattern.
-    pub stream_name: Option<&'a str>,
-    /// Not yet held against its pattern.
-    pub stream_arn: Option<&'a str>,
-    /// 1 to 500.
-    pub entries: Vec<Entry<'a>>,
-}
+use super::{Data, Entry, MAX_BYTES, MAX_ENTRIES, MAX_KEY, PutRecordsBody, hash_of};
 
 /// Reads a body; `None` for one that is not plain.
 pub(crate) fn read(body: &[u8]) -> Option<PutRecordsBody<'_>> {
-    let mut reader = Reader { rest: body };
+    read_with(body, true).or_else(|| read_with(body, false))
+}
+
+/// Reads a body, guessing where data ends or looking for it.
+fn read_with(body: &[u8], guess: bool) -> Option<PutRecordsBody<'_>> {
+    let mut reader = Reader {
+        rest: body,
+        guess: guess.then_some(0),
+    };
     let mut found = PutRecordsBody::default();
     reader.token(b'{')?;
     loop {
@@ -45,6 +39,8 @@ pub(crate) fn read(body: &[u8]) -> Option<PutRecordsBody<'_>> {
 
 struct Reader<'a> {
     rest: &'a [u8],
+    /// Characters of the data before, where that is a guess at how many the next has.
+    guess: Option<usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -104,11 +100,22 @@ impl<'a> Reader<'a> {
         plain.then(|| std::str::from_utf8(text).ok()).flatten()
     }
 
-    /// What is in it is looked at when it is decoded.
+    /// What is in it is looked at when it is decoded. So where a quotation mark ends as much data as
+    /// there was before, which is often so, there is no need to look for one in front of it: it is
+    /// none of base64.
     #[inline]
     fn data(&mut self) -> Option<Data<'a>> {
         self.token(b'"')?;
-        Data::base64(self.until_quote()?).filter(|data| data.len() <= MAX_BYTES)
+        let guessed = self.guess.and_then(|len| self.rest.split_at_checked(len));
+        let text = match guessed {
+            Some((text, [b'"', rest @ ..])) => {
+                self.rest = rest;
+                text
+            }
+            _ => self.until_quote()?,
+        };
+        self.guess = self.guess.map(|_| text.len());
+        Data::base64(text).filter(|data| data.len() <= MAX_BYTES)
     }
 
     /// The bytes before the next quotation mark, which is passed over, too.

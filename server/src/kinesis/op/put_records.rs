@@ -1,4 +1,4 @@
-//! PutRecords: a plain body in JSON goes from where it lies into the batches of its shards;
+//! PutRecords: a plain body goes from where it lies into the batches of its shards;
 //! anything else is decoded as the other operations' are.
 
 use std::borrow::Cow;
@@ -9,10 +9,7 @@ use millstream_engine::format::RecordOutline;
 use crate::kinesis::{
     Front,
     body::{self, Encoding, Path, Validate, Violations},
-    entries::{
-        self, Data, Entry,
-        json::{self, PutRecordsBody},
-    },
+    entries::{self, Data, Entry, PutRecordsBody, cbor, json},
     fault::{Fault, FaultKind},
     model::input::{DescribeStreamSummaryInput, PutRecordsInput},
     name::Named,
@@ -26,11 +23,10 @@ pub(in crate::kinesis) async fn run(
     body: &[u8],
 ) -> Result<Bytes, Fault> {
     let form = Form::of(encoding);
-    if form == Form::Json
-        && let Some(plain) = plain(body)
-    {
+    if let Some(plain) = plain(form, body) {
         let names = (plain.stream_name, plain.stream_arn);
-        if let Some(answer) = put(front, names, &plain.entries, form, false).await? {
+        // What is wrong with it, if something is, is for the general way to say.
+        if let Ok(Some(answer)) = put(front, names, &plain.entries, form, false).await {
             return Ok(answer);
         }
     }
@@ -38,8 +34,12 @@ pub(in crate::kinesis) async fn run(
 }
 
 /// A body that needs no general decoding.
-pub(crate) fn plain(body: &[u8]) -> Option<PutRecordsBody<'_>> {
-    json::read(body).filter(|plain| is_name(plain.stream_name, plain.stream_arn))
+pub(crate) fn plain(form: Form, body: &[u8]) -> Option<PutRecordsBody<'_>> {
+    let read = match form {
+        Form::Json => json::read(body),
+        Form::Cbor => cbor::read(body),
+    };
+    read.filter(|plain| is_name(plain.stream_name, plain.stream_arn))
 }
 
 /// Whether names are as the model wants them, which any input with no more than them tells.
@@ -78,7 +78,7 @@ async fn general(front: &Front, encoding: Encoding, body: &[u8]) -> Result<Bytes
     })
 }
 
-/// `None` when data is not what it was taken for; nothing was written then.
+/// `None` when data is not what it was taken for. Nothing was written then, nor with an error.
 async fn put(
     front: &Front,
     (name, arn): (Option<&str>, Option<&str>),
@@ -110,7 +110,7 @@ async fn put(
 
 /// All of it but what the shards do, for benches; bytes of the answer.
 pub(in crate::kinesis) fn stage(front: &Front, body: &[u8]) -> Option<usize> {
-    let plain = plain(body)?;
+    let plain = plain(Form::Json, body)?;
     let stream = front
         .served_stream(Named {
             name: plain.stream_name,

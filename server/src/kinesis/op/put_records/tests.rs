@@ -101,6 +101,29 @@ async fn plain_bodies_and_all_others_mean_the_same() {
 }
 
 #[tokio::test]
+async fn data_that_ends_before_that_of_the_record_in_front_is_no_longer_than_it_is() {
+    let stand = Stand::new();
+    stand.stream("s", 1).await;
+    // A quotation mark stands where data as long as the first would end, too.
+    let body = r#"{"StreamName":"s","Records":[
+        {"PartitionKey":"a","Data":"QUJDREVGR0hJSktMTU5PUFFSU1RVVldY"},
+        {"PartitionKey":"b","Data":"QQ==","ExplicitHashKey":"1234567"}]}"#;
+    let answer = stand
+        .ask_bytes("PutRecords", Encoding::Json11, body.into())
+        .await;
+    let answer: Value = serde_json::from_slice(&answer.unwrap()).unwrap();
+    assert_eq!(answer["FailedRecordCount"], 0);
+    let expected = [
+        (
+            "a".to_owned(),
+            "QUJDREVGR0hJSktMTU5PUFFSU1RVVldY".to_owned(),
+        ),
+        ("b".to_owned(), "QQ==".to_owned()),
+    ];
+    assert_eq!(stored(&stand, "s", 0).await, expected);
+}
+
+#[tokio::test]
 async fn cbor_means_the_same() {
     let stand = Stand::new();
     stand.stream("s", 1).await;
