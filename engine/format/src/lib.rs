@@ -7,7 +7,9 @@
 //! - [`batch`]: the header, the builder, the check of a batch made elsewhere, the stamp.
 //! - [`compression`]: zstd of a batch body, with a bound on what comes out.
 //! - [`hash_key`] and [`hash_range`]: from a partition key to a shard.
+//! - [`base64`]: what JSON carries bytes in, decoded to where a batch has them.
 
+pub mod base64;
 pub mod batch;
 mod checksum;
 pub mod compression;

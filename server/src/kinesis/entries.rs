@@ -4,7 +4,10 @@ pub(crate) mod cbor;
 pub(crate) mod json;
 
 use base64_simd::AsOut;
-use millstream_engine::format::{HashKey, RecordOutline};
+use millstream_engine::format::{
+    HashKey, RecordOutline,
+    base64::{NotBase64, decode_front},
+};
 
 use super::{
     body::Blob,
@@ -49,10 +52,6 @@ pub(crate) enum Data<'a> {
     /// What the general way of decoding has found to be good.
     Blob(&'a Blob<'a>),
 }
-
-/// What was taken for base64 is something else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NotBase64;
 
 impl<'a> Entry<'a> {
     /// Bytes of data and key.
@@ -100,10 +99,13 @@ impl<'a> Data<'a> {
     pub(crate) fn decode(&self, out: &mut [u8]) -> Result<(), NotBase64> {
         match self {
             Data::Base64(text, len) => {
-                let decoded = base64_simd::STANDARD
-                    .decode(text, out.as_out())
+                let front = decode_front(text, out)?;
+                let bytes = front / 4 * 3;
+                let rest = base64_simd::STANDARD
+                    .decode(&text[front..], out[bytes..].as_out())
                     .map_err(|_| NotBase64)?;
-                (decoded.len() == *len).then_some(()).ok_or(NotBase64)
+                let decoded = bytes + rest.len();
+                (decoded == *len).then_some(()).ok_or(NotBase64)
             }
             Data::Bytes(bytes) => {
                 out.copy_from_slice(bytes);

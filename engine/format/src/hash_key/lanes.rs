@@ -4,7 +4,7 @@
 //! many keys through it side by side in little more time than one. Which vectors it has is found
 //! out when the program runs; where there are none that would help, keys go one by one.
 //!
-//! This is the one place of the crate with `unsafe` code: calls into functions that are safe on
+//! The `unsafe` code here are calls into functions that are safe on
 //! processors that have what they were compiled for.
 
 #[cfg(target_arch = "x86_64")]
