@@ -95,7 +95,7 @@ fn put_records(bench: &Bench) -> Result<Vec<Outcome>, BenchError> {
 /// Puts to one of our servers, and checks that all that was acknowledged is there.
 fn puts_to(server: &MeasuredServer, bench: &Bench, load: Load) -> Result<puts::Ran, BenchError> {
     let ran = puts::run(&server.http, bench, load)?;
-    server.block_on(server.check(ran.acknowledged))?;
+    server.block_on(server.check_of(load.stream, load.shards, ran.acknowledged))?;
     Ok(ran)
 }
 

@@ -38,6 +38,8 @@ impl Form {
 /// What is put.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Load {
+    pub(super) stream: &'static str,
+    pub(super) shards: u32,
     connections: u64,
     /// Records of a request; 0 for PutRecord.
     batch: usize,
@@ -48,6 +50,8 @@ pub(super) struct Load {
 impl Load {
     pub(super) fn batches(form: Form) -> Load {
         Load {
+            stream: STREAM,
+            shards: 4,
             connections: 8,
             batch: 500,
             size: 1024,
@@ -57,6 +61,8 @@ impl Load {
 
     pub(super) fn single() -> Load {
         Load {
+            stream: "single",
+            shards: 1,
             connections: 16,
             batch: 0,
             size: 100,
@@ -81,7 +87,7 @@ struct Request {
 }
 
 pub(super) fn run(address: &str, bench: &Bench, load: Load) -> Result<Ran, BenchError> {
-    ensure_stream(&mut Line::connect(address)?, STREAM, 4)?;
+    ensure_stream(&mut Line::connect(address)?, load.stream, load.shards)?;
     let (stop, count) = (AtomicBool::new(false), AtomicU64::new(0));
     let connection = |seed: u64| {
         let mut records = noise::Load::small(seed + 1, load.size);
@@ -141,6 +147,7 @@ fn all_taken(answer: &[u8], load: Load) -> bool {
 }
 
 fn make(records: &mut noise::Load, load: Load) -> Request {
+    let stream = load.stream;
     let mut tally = Tally::default();
     let mut record = |out: &mut Vec<u8>| {
         let (key, data) = records.next();
@@ -163,13 +170,13 @@ fn make(records: &mut noise::Load, load: Load) -> Request {
     let mut body = Vec::new();
     match (load.batch, load.form) {
         (0, _) => {
-            body.extend_from_slice(format!("{{\"StreamName\":\"{STREAM}\",").as_bytes());
+            body.extend_from_slice(format!("{{\"StreamName\":\"{stream}\",").as_bytes());
             record(&mut body);
             body.push(b'}');
         }
         (batch, Form::Json) => {
             body.extend_from_slice(
-                format!("{{\"StreamName\":\"{STREAM}\",\"Records\":[").as_bytes(),
+                format!("{{\"StreamName\":\"{stream}\",\"Records\":[").as_bytes(),
             );
             for at in 0..batch {
                 body.extend_from_slice(if at == 0 { b"{" } else { b",{" });
@@ -181,7 +188,7 @@ fn make(records: &mut noise::Load, load: Load) -> Request {
         (batch, Form::Cbor) => {
             head(&mut body, 5, 2);
             text(&mut body, "StreamName");
-            text(&mut body, STREAM);
+            text(&mut body, stream);
             text(&mut body, "Records");
             head(&mut body, 4, batch);
             for _ in 0..batch {

@@ -154,13 +154,13 @@ impl MeasuredServer {
     }
 
     /// Reads everything back, all shards at a time.
-    pub(super) async fn tally(&self) -> Result<Tally, BenchError> {
+    async fn tally(&self, stream: &'static str, shards: u32) -> Result<Tally, BenchError> {
         let mut reads = JoinSet::new();
-        for shard in 0..SHARDS {
+        for shard in 0..shards {
             let client = self.client().await?;
             reads.spawn(async move {
                 let mut tally = Tally::default();
-                let mut reader = client.reader(STREAM, shard, Position::Oldest);
+                let mut reader = client.reader(stream, shard, Position::Oldest);
                 while let Some(batch) = reader.next_batch().await? {
                     for record in batch.records() {
                         let record = record?.record;
@@ -175,7 +175,17 @@ impl MeasuredServer {
 
     /// Checks that what was acknowledged is there, and nothing else.
     pub(crate) async fn check(&self, acknowledged: Tally) -> Result<(), BenchError> {
-        let read = self.tally().await?;
+        self.check_of(STREAM, SHARDS, acknowledged).await
+    }
+
+    /// The same of another stream.
+    pub(crate) async fn check_of(
+        &self,
+        stream: &'static str,
+        shards: u32,
+        acknowledged: Tally,
+    ) -> Result<(), BenchError> {
+        let read = self.tally(stream, shards).await?;
         if read == acknowledged {
             return Ok(());
         }
