@@ -50,7 +50,7 @@ const REST: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(50);
 /// Between two looks at the server's memory.
 const LOOK: Duration = Duration::from_millis(20);
-/// Records of a put while some read nothing.
+/// Records of a put while some read nothing; all of them go to one shard.
 const LARGE_BATCH: u64 = 500;
 
 /// What the threads share.
@@ -228,7 +228,8 @@ impl Run<'_> {
         let mut peak = self.look()?;
         for (number, put) in self.shared.puts.iter().enumerate() {
             put.sent.store(self.shared.since(), Ordering::Relaxed);
-            self.producer.put(BATCH)?;
+            let first = self.producer.next;
+            self.producer.put(first..first + BATCH)?;
             put.answered.store(self.shared.since(), Ordering::Relaxed);
             let due = begun + (number as u64 + 1) * PAUSE.as_nanos() as u64;
             if number % 10 == 0 {
@@ -244,16 +245,21 @@ impl Run<'_> {
 
     /// Puts much more than windows hold while the slow ones read nothing, and lets them read then.
     fn slow(&mut self, bench: &Bench) -> Result<Outcome, BenchError> {
-        let records = if bench.quick { 1024 } else { 2048 } * SHARDS;
+        let rounds = if bench.quick { 2 } else { 4 };
+        let records = rounds * LARGE_BATCH * SHARDS;
         let idle = self.look()?;
         self.shared.slow.store(true, Ordering::Relaxed);
         // Nobody waits for more than that in a read.
         thread::sleep(Duration::from_millis(200));
         let begun = Instant::now();
         let mut peak = idle;
-        for _ in 0..records.div_ceil(LARGE_BATCH) {
-            self.producer.put(LARGE_BATCH)?;
-            peak = peak.max(self.look()?);
+        for _ in 0..rounds {
+            let first = self.producer.next;
+            for shard in 0..SHARDS {
+                let number = |at| first + shard + at * SHARDS;
+                self.producer.put((0..LARGE_BATCH).map(number))?;
+                peak = peak.max(self.look()?);
+            }
         }
         let put_s = begun.elapsed().as_secs_f64();
         let wanted = self.producer.next;
@@ -315,14 +321,14 @@ impl Run<'_> {
     }
 }
 
-/// Puts records in turn into each shard.
+/// Puts records.
 struct Producer {
     line: Line,
     /// One of each shard.
     hash_keys: Vec<String>,
     /// Base64 of what comes behind the numbers.
     rest: String,
-    /// The number of the next record, and so of those that were put.
+    /// How many were put, and so the number of the next one where they are put in turn.
     next: u64,
 }
 
@@ -338,12 +344,14 @@ impl Producer {
         }
     }
 
-    fn put(&mut self, count: u64) -> Result<(), BenchError> {
+    /// Puts the records of these numbers.
+    fn put(&mut self, numbers: impl Iterator<Item = u64>) -> Result<(), BenchError> {
         let mut body = format!("{{\"StreamName\":\"{STREAM}\",\"Records\":[");
-        for number in self.next..self.next + count {
-            if number > self.next {
+        for (at, number) in numbers.enumerate() {
+            if at > 0 {
                 body.push(',');
             }
+            self.next += 1;
             let digits = STANDARD.encode(format!("{number:0DIGITS$}"));
             let (rest, key) = (&self.rest, &self.hash_keys[(number % SHARDS) as usize]);
             body.push_str("{\"Data\":\"");
@@ -360,7 +368,6 @@ impl Producer {
             let said = String::from_utf8_lossy(&answer[..answer.len().min(500)]);
             return Err(BenchError::wrong(format!("a put: {status}: {said}")));
         }
-        self.next += count;
         Ok(())
     }
 }

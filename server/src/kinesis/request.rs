@@ -121,7 +121,9 @@ async fn collect(
             .get_or_insert_with(|| bodies.take(len))
             .extend_from_slice(&part);
     }
-    Ok(Some(whole.map_or_else(Bytes::new, |whole| bodies.whole(whole))))
+    Ok(Some(
+        whole.map_or_else(Bytes::new, |whole| bodies.whole(whole)),
+    ))
 }
 
 /// Receives what a client goes on sending, within bounds: a close with bytes unread would take the
