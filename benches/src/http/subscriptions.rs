@@ -243,16 +243,52 @@ impl Run<'_> {
         Ok(peak.max(self.wait(|shared| shared.received.iter().all(is_there))?))
     }
 
-    /// Puts much more than windows hold while the slow ones read nothing, and lets them read then.
+    /// Puts much more than windows hold, first while all read and then while the slow ones read
+    /// nothing, and lets them read then.
     fn slow(&mut self, bench: &Bench) -> Result<Outcome, BenchError> {
         let rounds = if bench.quick { 2 } else { 4 };
         let records = rounds * LARGE_BATCH * SHARDS;
-        let idle = self.look()?;
+        let is_there = |wanted| move |count: &AtomicU64| count.load(Ordering::Relaxed) == wanted;
+        let all_read = self.flood(rounds)?;
+        let wanted = is_there(self.producer.next);
+        let all_read = all_read.max(self.wait(|shared| shared.received.iter().all(wanted))?);
+
         self.shared.slow.store(true, Ordering::Relaxed);
         // Nobody waits for more than that in a read.
         thread::sleep(Duration::from_millis(200));
         let begun = Instant::now();
-        let mut peak = idle;
+        let peak = self.flood(rounds)?;
+        let put_s = begun.elapsed().as_secs_f64();
+        let wanted = is_there(self.producer.next);
+        let quick = |shared: &Shared| shared.received.iter().skip(Pace::SLOW).all(wanted);
+        let peak = peak.max(self.wait(quick)?);
+        let all_s = begun.elapsed().as_secs_f64();
+        let slow = self.shared.received.iter().take(Pace::SLOW);
+        let behind = slow.map(|count| self.producer.next - count.load(Ordering::Relaxed));
+        let behind: u64 = behind.sum();
+        if behind == 0 {
+            return Err(BenchError::wrong("nobody was slow"));
+        }
+        let stalled = self.look()?;
+        self.shared.slow.store(false, Ordering::Relaxed);
+        let catch_up = self.wait(|shared| shared.received.iter().all(wanted))?;
+        let delivered = records * (CONSUMERS - Pace::SLOW) as u64;
+        let outcome = Outcome::new("http-subscriptions-slow", "MiB", peak.anonymous);
+        Ok(outcome
+            .detail("all_read_mib", all_read.anonymous)
+            .detail("stalled_mib", stalled.anonymous)
+            .detail("catch_up_mib", catch_up.anonymous)
+            .detail("peak_rss_mib", peak.all.max(catch_up.all))
+            .detail("slow", (Pace::SLOW as u64 * SHARDS) as f64)
+            .detail("put_mib", ((records * SIZE as u64) >> 20) as f64)
+            .detail("put_per_s", records as f64 / put_s)
+            .detail("delivered_per_s", delivered as f64 / all_s)
+            .detail("records_behind", behind as f64))
+    }
+
+    /// Puts to all shards, one after the other, as fast as it goes: the most memory.
+    fn flood(&mut self, rounds: u64) -> Result<Resident, BenchError> {
+        let mut peak = self.look()?;
         for _ in 0..rounds {
             let first = self.producer.next;
             for shard in 0..SHARDS {
@@ -261,34 +297,7 @@ impl Run<'_> {
                 peak = peak.max(self.look()?);
             }
         }
-        let put_s = begun.elapsed().as_secs_f64();
-        let wanted = self.producer.next;
-        let is_there = |count: &AtomicU64| count.load(Ordering::Relaxed) == wanted;
-        let quick = |shared: &Shared| shared.received.iter().skip(Pace::SLOW).all(is_there);
-        peak = peak.max(self.wait(quick)?);
-        let all_s = begun.elapsed().as_secs_f64();
-        let behind = self.shared.received.iter().take(Pace::SLOW);
-        let behind: u64 = behind
-            .map(|count| wanted - count.load(Ordering::Relaxed))
-            .sum();
-        if behind == 0 {
-            return Err(BenchError::wrong("nobody was slow"));
-        }
-        let stalled = self.look()?;
-        self.shared.slow.store(false, Ordering::Relaxed);
-        let after = self.wait(|shared| shared.received.iter().all(is_there))?;
-        let outcome = Outcome::new("http-subscriptions-slow", "MiB", peak.anonymous);
-        let delivered = records * (CONSUMERS - Pace::SLOW) as u64;
-        Ok(outcome
-            .detail("before_mib", idle.anonymous)
-            .detail("stalled_mib", stalled.anonymous)
-            .detail("catch_up_mib", after.anonymous)
-            .detail("peak_rss_mib", peak.all.max(after.all))
-            .detail("slow", (Pace::SLOW as u64 * SHARDS) as f64)
-            .detail("put_mib", ((records * SIZE as u64) >> 20) as f64)
-            .detail("put_per_s", records as f64 / put_s)
-            .detail("delivered_per_s", delivered as f64 / all_s)
-            .detail("records_behind", behind as f64))
+        Ok(peak)
     }
 
     /// Waits, and looks at the server's memory meanwhile: the most of it.

@@ -208,7 +208,7 @@ impl Pusher {
         writer.end_map(event, 3);
         let mut out = writer.finish();
         frame.finish(&mut out);
-        crate::fanout::shrink(&mut memory, out.len());
+        crate::fanout::shrink(&mut memory, out.capacity());
         let held = Held {
             bytes: out,
             _memory: memory,
