@@ -6,7 +6,6 @@
 
 mod child;
 mod load;
-mod resident;
 mod rest;
 mod segments;
 mod shards;

@@ -3,7 +3,9 @@
 mod events;
 mod gets;
 mod line;
+mod mux;
 mod puts;
+mod subscriptions;
 
 use std::path::Path;
 
@@ -51,6 +53,18 @@ pub(crate) fn families() -> Vec<Family> {
                 .detail("samples", latencies.samples() as f64);
             Ok(vec![outcome.durable()])
         }),
+        Family::new(
+            &[
+                "http-subscriptions-idle",
+                "http-subscriptions-p99",
+                "http-subscriptions-slow",
+            ],
+            |bench| {
+                let dir = bench.fresh_dir("http-subscriptions")?;
+                let server = MeasuredServer::start(bench, dir.path())?;
+                subscriptions::run(bench, &server)
+            },
+        ),
     ]
 }
 

@@ -21,6 +21,7 @@ mod peers;
 mod plot;
 mod processor_time;
 mod report;
+mod resident;
 mod rounds;
 mod statistics;
 mod store;

@@ -9,14 +9,12 @@ use millstream_engine::{ShardOptions, StoreOptions};
 use millstream_format::Record;
 use serde_json::{Value, json};
 
-use super::{
-    child::{Child, Task},
-    resident,
-};
+use super::child::{Child, Task};
 use crate::{
     error::BenchError,
     figure::{Bar, Outcome},
     noise::{Load, Tally},
+    resident,
     rounds::Family,
     store::MeasuredStore,
 };

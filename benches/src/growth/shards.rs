@@ -12,13 +12,14 @@ use serde_json::{Value, json};
 
 use super::{
     child::{Child, Task},
-    resident, rest,
+    rest,
 };
 use crate::{
     error::BenchError,
     figure::{Bar, Outcome},
     limits,
     noise::{Load, Tally},
+    resident,
     rounds::{Bench, Family},
     store::MeasuredStore,
 };

@@ -8,15 +8,13 @@ use millstream_engine::{Position, Shard};
 use millstream_format::Record;
 use serde_json::{Value, json};
 
-use super::{
-    child::{Child, Said, Task},
-    resident,
-};
+use super::child::{Child, Said, Task};
 use crate::{
     error::BenchError,
     figure::{Bar, Outcome},
     limits,
     noise::Load,
+    resident,
     rounds::{Bench, Family},
     store::MeasuredStore,
 };

@@ -141,6 +141,11 @@ impl MeasuredServer {
         Ok(())
     }
 
+    /// The id of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// A client with a connection of its own.
     pub(super) async fn client(&self) -> Result<Client, BenchError> {
         Ok(Client::connect(&self.address).await?)

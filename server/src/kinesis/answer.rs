@@ -11,12 +11,12 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use http_body::{Body, Frame, SizeHint};
-use tokio::sync::mpsc;
 
 use super::{
     body::Encoding,
     event_stream,
     fault::{Fault, FaultKind},
+    frames::Frames,
     target::{Dialect, RPC_V2_CBOR},
 };
 
@@ -25,9 +25,8 @@ use super::{
 pub(crate) enum Answer {
     /// A body in the encoding of the request.
     Whole(Bytes),
-    /// The frames of an event stream, each sent as soon as it is handed over. It ends with its
-    /// sender; a sender finds it closed when the client is gone.
-    Stream(mpsc::Receiver<Bytes>),
+    /// The frames of an event stream.
+    Stream(Frames),
 }
 
 /// An answer in HTTP.
@@ -37,7 +36,7 @@ pub(super) type Response = http::Response<AnswerBody>;
 #[derive(Debug)]
 pub(super) enum AnswerBody {
     Whole(Option<Bytes>),
-    Stream(mpsc::Receiver<Bytes>),
+    Stream(Frames),
 }
 
 impl Default for AnswerBody {
@@ -57,7 +56,7 @@ impl Body for AnswerBody {
         match self.get_mut() {
             AnswerBody::Whole(bytes) => Poll::Ready(bytes.take().map(Frame::data).map(Ok)),
             AnswerBody::Stream(frames) => frames
-                .poll_recv(cx)
+                .poll_next(cx)
                 .map(|frame| frame.map(Frame::data).map(Ok)),
         }
     }

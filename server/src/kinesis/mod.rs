@@ -16,7 +16,7 @@
 //! - [`start`], [`iterator`]: places of readers; [`secret`]: what their texts are sealed with.
 //! - [`entries`]: records in the body of a put; [`put_answer`]: what became of them.
 //! - [`page`], [`writer`]: records in the body of an answer.
-//! - [`event_stream`]: the frames in which a subscription is answered.
+//! - [`event_stream`]: the frames in which a subscription is answered; [`frames`]: how they come to be.
 
 mod answer;
 mod bench;
@@ -29,6 +29,7 @@ mod entries;
 mod event_stream;
 mod exchange;
 pub(crate) mod fault;
+mod frames;
 pub(crate) mod iterator;
 mod line;
 mod metrics_front;

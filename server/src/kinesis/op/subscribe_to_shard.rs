@@ -1,10 +1,7 @@
 //! SubscribeToShard: a stream of events, the first of which says that it stands.
 
 use bytes::Bytes;
-use tokio::sync::{
-    OwnedSemaphorePermit,
-    mpsc::{self, Sender},
-};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     fanout::{ConsumerKey, InUse, Next, Registry, Subscription},
@@ -14,6 +11,7 @@ use crate::{
         body::Encoding,
         event_stream::{FrameType, FrameWriter, frame},
         fault::{Fault, FaultKind},
+        frames::{Frames, Slot},
         model::input::SubscribeToShardInput,
         name::NamedConsumer,
         page::{self, PageLimits},
@@ -26,8 +24,6 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// Frames that wait to be sent, beside the one that is being sent.
-const AHEAD: usize = 1;
 /// Most records of an event.
 const MAX_RECORDS: usize = 10_000;
 /// Bytes of a frame that are not data.
@@ -82,8 +78,7 @@ pub(in crate::kinesis) async fn run(
     })?;
     let shutdown = front.shutdown.clone();
     let subscription = Subscription::new(service, &stream, key, (reading, seat), shutdown);
-    let (frames, answer) = mpsc::channel(AHEAD);
-    let pusher = Pusher {
+    let pusher = |slot| Pusher {
         service: Arc::clone(service),
         fan_out: Arc::clone(&front.fan_out),
         record_limit: stream.record_limit(service.settings().record_limit),
@@ -91,10 +86,9 @@ pub(in crate::kinesis) async fn run(
         shard: shard.index,
         subscription,
         encoding,
-        frames,
+        slot,
     };
-    tokio::spawn(pusher.run());
-    Ok(Answer::Stream(answer))
+    Ok(Answer::Stream(Frames::new(|slot| pusher(slot).run())))
 }
 
 /// Sends what a subscription has to say.
@@ -107,12 +101,12 @@ struct Pusher {
     numbers: Origin,
     shard: u32,
     encoding: Encoding,
-    frames: Sender<Bytes>,
+    slot: Slot,
 }
 
 /// Why nothing more is sent.
 enum End {
-    /// All is said, or nobody listens.
+    /// All is said.
     Silent,
     Told(Fault),
 }
@@ -126,7 +120,7 @@ impl Pusher {
                 self.encoding.content_type(),
                 &self.told(fault.message()),
             );
-            let _ = self.frames.send(told.into()).await;
+            self.slot.put(told.into()).await;
         }
     }
 
@@ -134,14 +128,14 @@ impl Pusher {
         let nothing = Writer::empty(Form::of(self.encoding));
         let kind = FrameType::Event(INITIAL);
         let first = frame(kind, self.encoding.content_type(), &nothing);
-        self.send(first.into()).await?;
+        self.slot.put(first.into()).await;
         // The first event comes at once: it says where the subscription stands.
         let mut next = Next::Records;
         loop {
             match next {
                 Next::Records | Next::Quiet => {
                     let (event, is_last) = self.event(next).await?;
-                    self.send(event).await?;
+                    self.slot.put(event).await;
                     if is_last {
                         return Err(End::Silent);
                     }
@@ -159,16 +153,9 @@ impl Pusher {
                     return Err(End::Told(Fault::new(kind, message)));
                 }
             }
-            next = tokio::select! {
-                biased;
-                () = self.frames.closed() => return Err(End::Silent),
-                next = self.subscription.next() => next.map_err(|error| self.failed(error))?,
-            };
+            let said = self.subscription.next().await;
+            next = said.map_err(|error| self.failed(error))?;
         }
-    }
-
-    async fn send(&self, frame: Bytes) -> Result<(), End> {
-        self.frames.send(frame).await.map_err(|_| End::Silent)
     }
 
     /// An event with what can be read, and whether it is the last.
@@ -221,7 +208,7 @@ impl Pusher {
         writer.end_map(event, 3);
         let mut out = writer.finish();
         frame.finish(&mut out);
-        crate::fanout::shrink(&mut memory, out.len());
+        crate::fanout::shrink(&mut memory, out.capacity());
         let held = Held {
             bytes: out,
             _memory: memory,

@@ -3,7 +3,7 @@ use std::time::Duration;
 use aws_smithy_eventstream::frame::read_message_from;
 use millstream_engine::format::HashKey;
 use serde_json::{Value, json};
-use tokio::{sync::mpsc::Receiver, time::Instant};
+use tokio::time::Instant;
 
 use super::*;
 use crate::catalog::ConsumerStatus;
@@ -13,12 +13,12 @@ use crate::kinesis::{
 };
 
 /// What a client sees of a subscription.
-struct Events(Receiver<Bytes>);
+struct Events(Frames);
 
 impl Events {
     /// The next frame: its kind and its payload.
     async fn frame(&mut self) -> Option<(String, Value)> {
-        let bytes = self.0.recv().await?;
+        let bytes = self.0.next().await?;
         let message = read_message_from(&mut &bytes[..]).unwrap();
         let header = |name: &str| {
             let found = message
@@ -440,7 +440,7 @@ async fn an_answer_in_cbor_is_events_in_cbor() {
     };
     let mut payloads = Vec::new();
     for _ in 0..2 {
-        let frame = frames.recv().await.unwrap();
+        let frame = frames.next().await.unwrap();
         let message = read_message_from(&mut &frame[..]).unwrap();
         payloads.push(minicbor::display(message.payload()).to_string());
     }
