@@ -26,7 +26,7 @@ const EVENT_UNIT: usize = 1 << 10;
 /// Data in one event: so much where there are few subscriptions, and no less however many there
 /// are; a record that is larger goes alone.
 const MOST_A_PAGE: usize = 1 << 20;
-const LEAST_A_PAGE: usize = 32 << 10;
+const LEAST_A_PAGE: usize = 8 << 10;
 
 /// A consumer, of which none other has the same, not even later.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -40,9 +40,9 @@ const STREAM_WINDOW: u32 = 512 << 10;
 const CONNECTION_WINDOW: u32 = 1 << 20;
 /// Bytes of a frame of HTTP/2.
 const HTTP2_FRAME: u32 = 64 << 10;
-/// Bytes of an answer over HTTP/2 that wait to be sent before more of it is asked for: an event of a
-/// server with very many subscriptions, of which each may have a client that does not read.
-const HTTP2_SEND_BUFFER: usize = 32 << 10;
+/// Bytes of an answer over HTTP/2 that wait to be sent before more of it is asked for: about an event
+/// of a server with very many subscriptions, of which each may have a client that does not read.
+const HTTP2_SEND_BUFFER: usize = 16 << 10;
 /// Silence after which a client of HTTP/2 is asked whether it is still there, and how long it may
 /// take to answer.
 const HTTP2_PING: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(30));

@@ -208,6 +208,10 @@ impl Pusher {
         writer.end_map(event, 3);
         let mut out = writer.finish();
         frame.finish(&mut out);
+        // It may have to wait for a client for long.
+        if out.capacity() - out.len() > out.len() / 8 {
+            out.shrink_to_fit();
+        }
         crate::fanout::shrink(&mut memory, out.capacity());
         let held = Held {
             bytes: out,
