@@ -58,6 +58,7 @@ pub(crate) fn families() -> Vec<Family> {
                 "http-subscriptions-idle",
                 "http-subscriptions-p99",
                 "http-subscriptions-slow",
+                "http-subscriptions-most-slow",
             ],
             |bench| {
                 let dir = bench.fresh_dir("http-subscriptions")?;

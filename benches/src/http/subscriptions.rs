@@ -8,7 +8,7 @@
 mod subscriber;
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -30,7 +30,7 @@ use crate::{
     resident::{self, Resident},
     rounds::Bench,
 };
-use subscriber::{Pace, Subscriber};
+use subscriber::Subscriber;
 
 const STREAM: &str = "subscribed";
 const SHARDS: u64 = 100;
@@ -53,12 +53,18 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Records of a put while some read nothing; all of them go to one shard.
 const LARGE_BATCH: u64 = 500;
 
+/// Consumers that read nothing for a time.
+const FEW_SLOW: usize = 2;
+const MOST_SLOW: usize = 19;
+/// The most memory: what events may take, and as much again for all else.
+const MOST_MIB: f64 = 512.0;
+
 /// What the threads share.
 struct Shared {
     start: Instant,
     stop: AtomicBool,
-    /// Whether the slow ones are to read nothing.
-    slow: AtomicBool,
+    /// So many consumers are to read nothing, the first ones.
+    slow: AtomicUsize,
     /// The puts of the steady load.
     puts: Vec<Put>,
     /// For each consumer: subscriptions that have had a first event.
@@ -130,7 +136,7 @@ pub(super) fn run(bench: &Bench, server: &MeasuredServer) -> Result<Vec<Outcome>
     let shared = Shared {
         start: Instant::now(),
         stop: AtomicBool::new(false),
-        slow: AtomicBool::new(false),
+        slow: AtomicUsize::new(0),
         puts: (0..puts).map(|_| put()).collect(),
         held: none(),
         received: none(),
@@ -142,9 +148,8 @@ pub(super) fn run(bench: &Bench, server: &MeasuredServer) -> Result<Vec<Outcome>
             .iter()
             .enumerate()
             .map(|(number, arn)| {
-                let pace = Pace::of(number);
                 let http = &server.http;
-                scope.spawn(move || Subscriber::new(http, number, arn, pace, shared)?.run())
+                scope.spawn(move || Subscriber::new(http, number, arn, shared)?.run())
             })
             .collect();
         let mut run = Run {
@@ -161,7 +166,7 @@ pub(super) fn run(bench: &Bench, server: &MeasuredServer) -> Result<Vec<Outcome>
             let ended = thread.join();
             came.merge(&ended.map_err(|_| BenchError::wrong("a subscriber panicked"))??)?;
         }
-        let [idle, load, slow] = measured?;
+        let [idle, load, slow, most] = measured?;
         let load = load
             .detail("p50", came.since_answered.us(0.5))
             .detail("from_put_p50", came.since_sent.us(0.5))
@@ -171,7 +176,7 @@ pub(super) fn run(bench: &Bench, server: &MeasuredServer) -> Result<Vec<Outcome>
             ours: came.since_answered.us(0.99),
             ..load
         };
-        Ok(vec![idle, load, slow])
+        Ok(vec![idle, load, slow, most])
     })
 }
 
@@ -185,9 +190,9 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn measure(&mut self, bench: &Bench) -> Result<[Outcome; 3], BenchError> {
+    fn measure(&mut self, bench: &Bench) -> Result<[Outcome; 4], BenchError> {
         let opening = Instant::now();
-        self.wait(|shared| Shared::sum(&shared.held) == SUBSCRIPTIONS)?;
+        self.wait(&|shared: &Shared| Shared::sum(&shared.held) == SUBSCRIPTIONS)?;
         let opened = opening.elapsed();
         thread::sleep(REST);
         let idle = self.look()?;
@@ -218,8 +223,13 @@ impl Run<'_> {
             .detail("peak_kib_each", each(peak))
             .detail("peak_rss_mib", peak.all);
 
-        let of_slow = self.slow(bench)?;
-        Ok([of_idle, of_load, of_slow])
+        let rounds = if bench.quick { 2 } else { 4 };
+        let all_read = self.flood(rounds)?;
+        let all_read = all_read.max(self.wait(&self.until_all(0))?).anonymous;
+        let slow = self.slow("http-subscriptions-slow", FEW_SLOW, rounds)?;
+        let most = self.slow("http-subscriptions-most-slow", MOST_SLOW, rounds)?;
+        let slow = slow.detail("all_read_mib", all_read);
+        Ok([of_idle, of_load, slow, most])
     }
 
     /// Puts at a steady pace, until all that was put is everywhere: the most memory.
@@ -238,52 +248,55 @@ impl Run<'_> {
             let now = self.shared.since();
             thread::sleep(Duration::from_nanos(due.saturating_sub(now)));
         }
-        let wanted = self.producer.next;
-        let is_there = |count: &AtomicU64| count.load(Ordering::Relaxed) == wanted;
-        Ok(peak.max(self.wait(|shared| shared.received.iter().all(is_there))?))
+        Ok(peak.max(self.wait(&self.until_all(0))?))
     }
 
-    /// Puts much more than windows hold, first while all read and then while the slow ones read
-    /// nothing, and lets them read then.
-    fn slow(&mut self, bench: &Bench) -> Result<Outcome, BenchError> {
-        let rounds = if bench.quick { 2 } else { 4 };
-        let records = rounds * LARGE_BATCH * SHARDS;
-        let is_there = |wanted| move |count: &AtomicU64| count.load(Ordering::Relaxed) == wanted;
-        let all_read = self.flood(rounds)?;
-        let wanted = is_there(self.producer.next);
-        let all_read = all_read.max(self.wait(|shared| shared.received.iter().all(wanted))?);
-
-        self.shared.slow.store(true, Ordering::Relaxed);
+    /// Puts much more than windows hold while the first consumers read nothing, and lets them read
+    /// then.
+    fn slow(
+        &mut self,
+        figure: &'static str,
+        slow: usize,
+        rounds: u64,
+    ) -> Result<Outcome, BenchError> {
+        self.shared.slow.store(slow, Ordering::Relaxed);
         // Nobody waits for more than that in a read.
         thread::sleep(Duration::from_millis(200));
         let begun = Instant::now();
         let peak = self.flood(rounds)?;
         let put_s = begun.elapsed().as_secs_f64();
-        let wanted = is_there(self.producer.next);
-        let quick = |shared: &Shared| shared.received.iter().skip(Pace::SLOW).all(wanted);
-        let peak = peak.max(self.wait(quick)?);
+        let peak = peak.max(self.wait(&self.until_all(slow))?);
         let all_s = begun.elapsed().as_secs_f64();
-        let slow = self.shared.received.iter().take(Pace::SLOW);
-        let behind = slow.map(|count| self.producer.next - count.load(Ordering::Relaxed));
+        let counts = self.shared.received.iter().take(slow);
+        let behind = counts.map(|count| self.producer.next - count.load(Ordering::Relaxed));
         let behind: u64 = behind.sum();
         if behind == 0 {
             return Err(BenchError::wrong("nobody was slow"));
         }
         let stalled = self.look()?;
-        self.shared.slow.store(false, Ordering::Relaxed);
-        let catch_up = self.wait(|shared| shared.received.iter().all(wanted))?;
-        let delivered = records * (CONSUMERS - Pace::SLOW) as u64;
-        let outcome = Outcome::new("http-subscriptions-slow", "MiB", peak.anonymous);
-        Ok(outcome
-            .detail("all_read_mib", all_read.anonymous)
+        self.shared.slow.store(0, Ordering::Relaxed);
+        let catch_up = self.wait(&self.until_all(0))?;
+        let records = rounds * LARGE_BATCH * SHARDS;
+        let delivered = records * (CONSUMERS - slow) as u64;
+        Ok(Outcome::new(figure, "MiB", peak.anonymous)
+            .bar(Bar::AtMost(MOST_MIB))
+            .detail("slow", (slow as u64 * SHARDS) as f64)
             .detail("stalled_mib", stalled.anonymous)
             .detail("catch_up_mib", catch_up.anonymous)
             .detail("peak_rss_mib", peak.all.max(catch_up.all))
-            .detail("slow", (Pace::SLOW as u64 * SHARDS) as f64)
             .detail("put_mib", ((records * SIZE as u64) >> 20) as f64)
             .detail("put_per_s", records as f64 / put_s)
             .detail("delivered_per_s", delivered as f64 / all_s)
             .detail("records_behind", behind as f64))
+    }
+
+    /// Whether all consumers but the first ones were given everything.
+    fn until_all(&self, but: usize) -> impl Fn(&Shared) -> bool + use<> {
+        let wanted = self.producer.next;
+        move |shared| {
+            let mut counts = shared.received.iter().skip(but);
+            counts.all(|count| count.load(Ordering::Relaxed) == wanted)
+        }
     }
 
     /// Puts to all shards, one after the other, as fast as it goes: the most memory.
@@ -301,7 +314,7 @@ impl Run<'_> {
     }
 
     /// Waits, and looks at the server's memory meanwhile: the most of it.
-    fn wait(&self, is_done: impl Fn(&Shared) -> bool) -> Result<Resident, BenchError> {
+    fn wait(&self, is_done: &dyn Fn(&Shared) -> bool) -> Result<Resident, BenchError> {
         let begun = Instant::now();
         let mut peak = self.look()?;
         while !is_done(self.shared) {

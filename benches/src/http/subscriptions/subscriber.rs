@@ -22,35 +22,13 @@ const PRELUDE: usize = 12;
 const CHECKSUM: usize = 4;
 const DATA: &[u8] = b"\"Data\":\"";
 
-/// How a consumer reads while it is slow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pace {
-    /// It never is.
-    Quick,
-    /// It reads its socket, but gives its streams no room: another request of the connection would
-    /// still be answered.
-    NoRoom,
-    /// It does not even read its socket.
-    Still,
-}
-
-impl Pace {
-    /// So many consumers are slow, the first ones.
-    pub(super) const SLOW: usize = 2;
-
-    pub(super) fn of(consumer: usize) -> Pace {
-        match consumer {
-            0 => Pace::NoRoom,
-            1 => Pace::Still,
-            _ => Pace::Quick,
-        }
-    }
-}
+/// The consumer that does not even read its socket while it is slow. Others read theirs, but give
+/// their streams no room: another request of the connection would still be answered.
+const STILL: usize = 1;
 
 pub(super) struct Subscriber<'a> {
     mux: Mux,
     number: usize,
-    pace: Pace,
     shared: &'a Shared,
     /// One for each shard, in their order.
     subscriptions: Vec<Subscription>,
@@ -74,7 +52,6 @@ impl<'a> Subscriber<'a> {
         address: &str,
         number: usize,
         arn: &str,
-        pace: Pace,
         shared: &'a Shared,
     ) -> Result<Subscriber<'a>, BenchError> {
         let mut mux = Mux::connect(address, WINDOW)?;
@@ -103,7 +80,6 @@ impl<'a> Subscriber<'a> {
         Ok(Subscriber {
             mux,
             number,
-            pace,
             shared,
             subscriptions,
             came: Propagation::new()?,
@@ -114,12 +90,12 @@ impl<'a> Subscriber<'a> {
     pub(super) fn run(mut self) -> Result<Propagation, BenchError> {
         let mut was_slow = false;
         while !self.shared.stop.load(Ordering::Relaxed) {
-            let is_slow = self.pace != Pace::Quick && self.shared.slow.load(Ordering::Relaxed);
+            let is_slow = self.number < self.shared.slow.load(Ordering::Relaxed);
             if was_slow && !is_slow {
                 self.give_all();
             }
             was_slow = is_slow;
-            if is_slow && self.pace == Pace::Still {
+            if is_slow && self.number == STILL {
                 thread::sleep(Duration::from_millis(20));
                 continue;
             }

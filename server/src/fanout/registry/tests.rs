@@ -71,10 +71,12 @@ async fn empty_seats_are_forgotten() {
 async fn memory_is_bounded_and_events_shrink() {
     let (registry, capacity) = (Registry::default(), capacity(CapacityProfile::default()));
     assert_eq!(registry.page_bytes(), MOST_A_PAGE);
-    let seats: Vec<Seat> = (0..2000)
-        .map(|n| registry.sit(consumer("a"), n, &capacity).unwrap())
-        .collect();
-    assert_eq!(registry.page_bytes(), LEAST_A_PAGE);
+    let mut seats: Vec<Seat> = Vec::new();
+    for (count, bytes) in [(2000, EVENT_BYTES / 8 / 2000), (5000, LEAST_A_PAGE)] {
+        let more = seats.len() as u32..count;
+        seats.extend(more.map(|n| registry.sit(consumer("a"), n, &capacity).unwrap()));
+        assert_eq!(registry.page_bytes(), bytes);
+    }
     drop(seats);
     let mut all = registry.memory(usize::MAX).await.unwrap();
     let more = registry.memory(1);
