@@ -90,7 +90,9 @@ impl Segment {
             None => self.base_alone(device, dir, first.epoch, block.into()),
         };
         let base = match spot.offset == u64::from(block) {
-            true => first.first_sequence,
+            // Another batch of the segment may have been written over the first: its index knows.
+            true => indexed_base(device, dir, self.ordinal, first.epoch, block.into())
+                .map_or(first.first_sequence, |base| base.min(first.first_sequence)),
             // The first batch is damaged, too.
             false => expected.map_or(first.first_sequence, |base| base.min(first.first_sequence)),
         };
@@ -143,13 +145,21 @@ impl Segment {
         {
             return None;
         }
-        let checkpoint = Checkpoint::load(device, dir, self.ordinal, epoch);
-        let first = checkpoint.and_then(|c| c.index.entries().first().copied());
-        Some(match first.filter(|entry| entry.offset == block) {
-            Some(entry) => entry.sequence,
-            None => 0,
-        })
+        Some(indexed_base(device, dir, self.ordinal, epoch, block).unwrap_or(0))
     }
+}
+
+/// The first record of a segment by its index, where that begins with the first batch.
+fn indexed_base(
+    device: &dyn Device,
+    dir: &Path,
+    ordinal: u64,
+    epoch: u64,
+    block: u64,
+) -> Option<u64> {
+    let checkpoint = Checkpoint::load(device, dir, ordinal, epoch)?;
+    let first = checkpoint.index.entries().first()?;
+    (first.offset == block).then_some(first.sequence)
 }
 
 /// Moves to the first batch that verifies and is `ours`.
