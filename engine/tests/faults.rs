@@ -8,7 +8,8 @@ mod support;
 use std::{sync::atomic::Ordering, time::Duration};
 
 use millstream_engine::{
-    Error, Position, SequenceNumber, Shard, ShardId, ShardState, Store, Ticket, format::Record,
+    Durability, Error, Position, SequenceNumber, Shard, ShardId, ShardOptions, ShardState, Store,
+    Ticket, format::Record,
 };
 use support::{faulty::faulty_options, *};
 
@@ -122,6 +123,36 @@ fn a_failed_write_poisons_its_shard_alone_and_reopening_mends_it() {
             .iter()
             .all(|(_, d)| *d != data(999, 100))
     );
+}
+
+#[test]
+fn a_flush_that_finds_no_room_poisons_a_written_shard_as_the_next_would_vouch_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (options, faults) = faulty_options(dir.path());
+    let store = Store::open(dir.path(), options).unwrap();
+    let written = ShardOptions {
+        durability: Durability::Written,
+        ..small_segments()
+    };
+    let shard = store.create_shard(SHARD, written).unwrap();
+    faults.flushes.store(true, Ordering::SeqCst);
+    // Until the first segment is full, and to be flushed before it is sealed.
+    let acknowledged = (0..10_000).find(|i| {
+        let appended = shard.append(&[Record::new("key", &data(*i, 1000))]);
+        match appended.and_then(|ticket| end(&ticket)) {
+            Ok(appended) => assert_eq!(appended.first, SequenceNumber(*i)),
+            Err(Error::Poisoned { .. }) => return true,
+            Err(other) => panic!("{other}"),
+        }
+        false
+    });
+    let acknowledged = acknowledged.expect("no flush has failed");
+    assert!(matches!(shard.status().state, ShardState::Poisoned(_)));
+    faults.flushes.store(false, Ordering::SeqCst);
+    let again = store.reopen_shard(SHARD).unwrap();
+    assert_holds(&again, 0..acknowledged, 1000);
+    append(&again, acknowledged..acknowledged + 50, 1000);
+    assert_holds(&again, 0..acknowledged + 50, 1000);
 }
 
 #[test]

@@ -305,18 +305,51 @@ fn a_missing_last_segment_is_told_where_its_index_is_left() {
     assert_eq!(segments.len(), files(dir.path(), "idx").len());
     let base = *bases(&segments).get(segments.len() - 1).unwrap();
     let last = segments.last().unwrap();
+    // It may have been written before the last records came.
+    let index = std::fs::read(last.with_extension("idx")).unwrap();
+    let known = u64::from_le_bytes(index[40..48].try_into().unwrap());
+    assert!((base + 1..=RECORDS).contains(&known));
     std::fs::remove_file(last).unwrap();
     let store = open(dir.path());
     let shard = store.open_shard(SHARD, options).unwrap();
     assert_eq!(place(&read_only(&shard)), (&**last, base, None));
-    // As far as the index knew, which may have been written before the last records came.
-    assert!((base + 1..=RECORDS).contains(&shard.end().0));
+    assert_eq!(shard.end(), SequenceNumber(known));
     let (read, told) = read_past(&shard, Position::Oldest, 1000);
     assert_eq!(read, [0..base]);
     assert_eq!(
         told.iter().map(place).collect::<Vec<_>>(),
         [(&**last, base, None)]
     );
+}
+
+#[test]
+fn a_first_batch_written_over_below_a_lost_header_is_told() {
+    let dir = filled();
+    let segments = begun(dir.path());
+    let mut bytes = std::fs::read(&segments[0]).unwrap();
+    // A later batch of the segment lies where the first was, too.
+    let all = batches(&segments[0]);
+    let (from, copied) = all[2];
+    let (to, _) = all[0];
+    let len = copied.batch_len();
+    bytes.copy_within(from as usize..from as usize + len, to as usize);
+    bytes[..64].fill(0xee);
+    std::fs::write(&segments[0], bytes).unwrap();
+    for _ in 0..2 {
+        let (_store, shard) = reopen(dir.path());
+        assert_eq!(shard.oldest(), SequenceNumber(0));
+        let (read, told) = read_past(&shard, Position::Oldest, 1000);
+        assert_eq!(told[0].sequence, SequenceNumber(0), "{told:?}");
+        let is_told = |number: u64| {
+            let ends = |damage: &Damage| damage.resume.map_or(RECORDS, |resume| resume.0);
+            told.iter()
+                .any(|damage| (damage.sequence.0..ends(damage)).contains(&number))
+        };
+        for number in 0..RECORDS {
+            let is_read = read.iter().any(|range| range.contains(&number));
+            assert!(is_read || is_told(number), "{number}: {read:?}, {told:?}");
+        }
+    }
 }
 
 #[test]

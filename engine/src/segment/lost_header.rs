@@ -81,21 +81,23 @@ impl Segment {
             (None, None) => self.ordinal == 0,
         };
         let first = first_batch(&mut spot, ours)?;
-        let expected = match before.as_ref().map(|before| before.start.clone()) {
-            // What this one knows to be durable there goes on behind a hole.
-            Some(start) => {
-                let end = end_of_batches(start, first.first_sequence, Some(first.watermark));
-                Some(end.sequence)
+        let indexed = indexed_base(device, dir, self.ordinal, first.epoch, block.into());
+        let base = match (indexed, before.as_ref()) {
+            // Whatever lies in the place of the first batch by now.
+            (Some(base), _) => base,
+            (None, _) if spot.offset == u64::from(block) => first.first_sequence,
+            // The first batch is damaged, too. What this one knows to be durable in the segment
+            // before goes on behind a hole.
+            (None, Some(before)) => {
+                let (start, until) = (before.start.clone(), first.first_sequence);
+                end_of_batches(start, until, Some(first.watermark)).sequence
             }
-            None => self.base_alone(device, dir, first.epoch, block.into()),
+            (None, None) => match self.is_oldest(device, dir)? {
+                true => 0,
+                false => first.first_sequence,
+            },
         };
-        let base = match spot.offset == u64::from(block) {
-            // Another batch of the segment may have been written over the first: its index knows.
-            true => indexed_base(device, dir, self.ordinal, first.epoch, block.into())
-                .map_or(first.first_sequence, |base| base.min(first.first_sequence)),
-            // The first batch is damaged, too.
-            false => expected.map_or(first.first_sequence, |base| base.min(first.first_sequence)),
-        };
+        let base = base.min(first.first_sequence);
         Some(SegmentHeader {
             epoch: first.epoch,
             base_sequence: base,
@@ -130,22 +132,14 @@ impl Segment {
         })
     }
 
-    /// The least that the first record can be of a segment with none before it; `None` where
-    /// records are missing before it, too.
-    fn base_alone(&self, device: &dyn Device, dir: &Path, epoch: u64, block: u64) -> Option<u64> {
+    /// Whether there is no file of a segment before it.
+    fn is_oldest(&self, device: &dyn Device, dir: &Path) -> Option<bool> {
         let older = |name: &str| match file_name::parse(name) {
             Some(file_name::Name::Segment(ordinal)) => ordinal < self.ordinal,
             _ => false,
         };
-        if device
-            .list(dir)
-            .ok()?
-            .iter()
-            .any(|entry| older(&entry.name))
-        {
-            return None;
-        }
-        Some(indexed_base(device, dir, self.ordinal, epoch, block).unwrap_or(0))
+        let entries = device.list(dir).ok()?;
+        Some(!entries.iter().any(|entry| older(&entry.name)))
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Faults {
     pub full: AtomicBool,
     /// Writes end with an error, after they were made.
     pub writes: AtomicBool,
+    /// Flushes of segments find no room for what was written to them.
+    pub flushes: AtomicBool,
     /// Writes do not end.
     pub stalled: AtomicBool,
 }
@@ -41,6 +43,7 @@ struct Faulty {
 #[derive(Debug)]
 struct FaultyFile {
     inner: Arc<dyn File>,
+    is_segment: bool,
     faults: Arc<Faults>,
 }
 
@@ -100,6 +103,7 @@ impl Device for Faulty {
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn File>> {
         Ok(Arc::new(FaultyFile {
             inner: self.inner.open(path, access)?,
+            is_segment: path.extension().is_some_and(|extension| extension == "seg"),
             faults: Arc::clone(&self.faults),
         }))
     }
@@ -139,6 +143,9 @@ impl File for FaultyFile {
         self.inner.write_zeros(offset, len)
     }
     fn sync(&self) -> io::Result<()> {
+        if self.is_segment && self.faults.flushes.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.inner.sync()
     }
     fn read_at(&self, out: &mut [u8], offset: u64) -> io::Result<()> {
