@@ -149,6 +149,36 @@ fn ensure_stream(line: &mut Line, stream: &str, shards: u32) -> Result<(), Bench
     }
 }
 
+/// The ARN of a stream.
+fn arn_of(line: &mut Line, stream: &str) -> Result<String, BenchError> {
+    let told = ask(
+        line,
+        "DescribeStreamSummary",
+        &json!({"StreamName": stream}),
+    )?;
+    text(&told["StreamDescriptionSummary"]["StreamARN"])
+}
+
+/// Registers a consumer of a stream, and waits for it: its ARN.
+fn register(line: &mut Line, stream_arn: &str, name: &str) -> Result<String, BenchError> {
+    let wanted = json!({"StreamARN": stream_arn, "ConsumerName": name});
+    let made = ask(line, "RegisterStreamConsumer", &wanted)?;
+    let arn = text(&made["Consumer"]["ConsumerARN"])?;
+    let named = json!({"ConsumerARN": arn});
+    loop {
+        let told = ask(line, "DescribeStreamConsumer", &named)?;
+        if told["ConsumerDescription"]["ConsumerStatus"] == "ACTIVE" {
+            return Ok(arn);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+fn text(value: &Value) -> Result<String, BenchError> {
+    let text = value.as_str().map(str::to_owned);
+    text.ok_or_else(|| BenchError::wrong(format!("{value} where a text was expected")))
+}
+
 /// An error of the connection.
 fn broken(doing: &'static str) -> impl FnOnce(std::io::Error) -> BenchError {
     BenchError::io(doing, Path::new("the connection"))

@@ -11,9 +11,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
 
 use super::{
-    ask,
+    arn_of, ask,
     line::{self, Line, find},
     puts::Form,
+    register,
 };
 use crate::{error::BenchError, latency::Latencies, network::STREAM, rounds::Bench};
 
@@ -26,26 +27,8 @@ const DATA: &[u8] = b"\"Data\":\"";
 
 pub(super) fn run(address: &str, bench: &Bench) -> Result<Latencies, BenchError> {
     let mut line = Line::connect(address)?;
-    let told = ask(
-        &mut line,
-        "DescribeStreamSummary",
-        &json!({"StreamName": STREAM}),
-    )?;
-    let arn = told["StreamDescriptionSummary"]["StreamARN"].clone();
-    let made = json!({"StreamARN": arn, "ConsumerName": "bench"});
-    let made = ask(&mut line, "RegisterStreamConsumer", &made)?;
-    let consumer = made["Consumer"]["ConsumerARN"].clone();
-    loop {
-        let told = ask(
-            &mut line,
-            "DescribeStreamConsumer",
-            &json!({"ConsumerARN": consumer}),
-        )?;
-        if told["ConsumerDescription"]["ConsumerStatus"] == "ACTIVE" {
-            break;
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
+    let stream = arn_of(&mut line, STREAM)?;
+    let consumer = register(&mut line, &stream, "bench")?;
     let wanted =
         json!({"ConsumerARN": consumer, "ShardId": SHARD, "StartingPosition": {"Type": "LATEST"}});
     let mut events = Line::connect(address)?;

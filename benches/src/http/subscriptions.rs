@@ -14,12 +14,13 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
-    ask, ensure_stream,
+    arn_of, ask, ensure_stream,
     line::{self, Line, find},
     puts::Form,
+    register, text,
 };
 use crate::{
     error::BenchError,
@@ -125,7 +126,10 @@ impl Shared {
 pub(super) fn run(bench: &Bench, server: &MeasuredServer) -> Result<Vec<Outcome>, BenchError> {
     let mut line = Line::connect(&server.http)?;
     ensure_stream(&mut line, STREAM, SHARDS as u32)?;
-    let consumers = register(&mut line)?;
+    let arn = arn_of(&mut line, STREAM)?;
+    let consumers: Vec<String> = (0..CONSUMERS)
+        .map(|number| register(&mut line, &arn, &format!("consumer-{number}")))
+        .collect::<Result<_, _>>()?;
     let hash_keys = hash_keys(&mut line)?;
     let puts = (bench.latency_seconds().as_millis() / PAUSE.as_millis()) as usize;
     let put = || Put {
@@ -394,28 +398,6 @@ impl Producer {
     }
 }
 
-/// Registers the consumers and waits for them: their ARNs.
-fn register(line: &mut Line) -> Result<Vec<String>, BenchError> {
-    let told = json!({"StreamName": STREAM});
-    let told = ask(line, "DescribeStreamSummary", &told)?;
-    let stream = &told["StreamDescriptionSummary"]["StreamARN"];
-    let mut arns = Vec::new();
-    for number in 0..CONSUMERS {
-        let wanted = json!({"StreamARN": stream, "ConsumerName": format!("consumer-{number}")});
-        let made = ask(line, "RegisterStreamConsumer", &wanted)?;
-        arns.push(text(&made["Consumer"]["ConsumerARN"])?);
-    }
-    for arn in &arns {
-        let named = json!({"ConsumerARN": arn});
-        while ask(line, "DescribeStreamConsumer", &named)?["ConsumerDescription"]["ConsumerStatus"]
-            != "ACTIVE"
-        {
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-    Ok(arns)
-}
-
 /// A hash key of each shard.
 fn hash_keys(line: &mut Line) -> Result<Vec<String>, BenchError> {
     let told = ask(line, "ListShards", &json!({"StreamName": STREAM}))?;
@@ -428,9 +410,4 @@ fn hash_keys(line: &mut Line) -> Result<Vec<String>, BenchError> {
         SHARDS => Ok(keys),
         other => Err(BenchError::wrong(format!("a stream of {other} shards"))),
     })
-}
-
-fn text(value: &Value) -> Result<String, BenchError> {
-    let text = value.as_str().map(str::to_owned);
-    text.ok_or_else(|| BenchError::wrong(format!("{value} where a text was expected")))
 }

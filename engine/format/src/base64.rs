@@ -1,5 +1,5 @@
-//! The bulk of long base64, decoded with AVX-512: three times as fast as with AVX2, and where
-//! large records come in over HTTP that is a twelfth of all that is done for them.
+//! The bulk of long base64, decoded with AVX-512: three times as fast as with AVX2
+//! (docs/PERFORMANCE.md, "The AWS API").
 //!
 //! What is short, and the end of everything with its padding, is left to a library. So is all of
 //! it on processors without these instructions.

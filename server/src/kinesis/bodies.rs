@@ -1,5 +1,5 @@
-//! Buffers for the bodies of requests, used again: fresh memory for each large body would cost as
-//! much as everything else that is done with it.
+//! Buffers for the bodies of requests, used again: fresh memory for each large body would cost a
+//! quarter of the time that is spent on it, in page faults.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

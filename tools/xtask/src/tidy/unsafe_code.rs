@@ -2,8 +2,8 @@
 
 use super::{Finding, Tree};
 
-/// The room that talks to the kernel, and the two files that call into vector code: only a call can
-/// say that the processor has what the code was compiled for.
+/// The room that talks to the kernel, and the three files of vector code: only a call can say that the
+/// processor has what the code was compiled for.
 const PLACES: &[&str] = &[
     "engine/src/io/",
     "engine/format/src/base64.rs",
