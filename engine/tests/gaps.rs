@@ -24,7 +24,8 @@ fn filled() -> tempfile::TempDir {
     append(&shard, 0..RECORDS, 1000);
     store.close().unwrap();
     drop((shard, store));
-    assert!(begun(dir.path()).len() >= 6);
+    let segments = begun(dir.path());
+    assert!(segments.len() >= 6);
     dir
 }
 

@@ -51,3 +51,28 @@ fn a_spare_that_was_not_finished_is_removed() {
     append(&shard, 10..5000, 1000);
     assert_eq!(read_from(&shard, Position::Oldest).len(), 5000);
 }
+
+#[test]
+fn a_newer_segment_that_is_named_a_spare_is_not_written_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let shard = store.create_shard(SHARD, small_segments()).unwrap();
+    append(&shard, 0..3000, 1000);
+    store.close().unwrap();
+    drop((shard, store));
+    let mut segments = files(dir.path(), "seg");
+    segments.retain(|path| std::fs::read(path).unwrap()[..8] != [0; 8]);
+    let spare = segments[0].with_file_name("0000000000000000.spare");
+    std::fs::rename(segments.last().unwrap(), &spare).unwrap();
+    for index in files(dir.path(), "idx") {
+        std::fs::remove_file(index).unwrap();
+    }
+    let before = std::fs::read(&spare).unwrap();
+    let store = open(dir.path());
+    let shard = store.open_shard(SHARD, small_segments()).unwrap();
+    let end = shard.end().0;
+    assert!(end < 3000);
+    append(&shard, end..end + 3000, 1000);
+    assert!(std::fs::read(&spare).unwrap() == before);
+    assert_holds(&shard, 0..end + 3000, 1000);
+}

@@ -14,6 +14,7 @@ use crate::{
     error::Error,
     ground::Ground,
     index::Checkpoint,
+    inspect::files::raw_header,
     io::device::Device,
     options::{Durability, ShardOptions},
     segment::{
@@ -157,8 +158,10 @@ pub(crate) fn open(
         Opening::Reopened(watermark) => Some(watermark),
         Opening::Fresh | Opening::Found => None,
     };
-    let spares = tidy(device, dir)?;
+    let mut spares = tidy(device, dir)?;
     let mut found = Chain::find(ground, id, dir)?;
+    let first = found.all().next().map_or(0, |oldest| oldest.ordinal);
+    spares.retain(|spare| is_past(device, id, spare, first));
     check_block(ground, &found.active, &found.header)?;
     let mut scan = found.scan(ground, ceiling, options)?;
     let mut void_ahead = Beyond::default();
@@ -421,4 +424,26 @@ fn tidy(device: &dyn Device, dir: &Path) -> Result<Vec<PathBuf>, Error> {
         }
     }
     Ok(spares)
+}
+
+/// Whether a spare is what its name says: made ahead, or a segment before the `first` one that is
+/// kept. Any other may hold records that somebody misses, with numbers above all that are there: it
+/// does not become a segment again.
+fn is_past(device: &dyn Device, id: ShardId, spare: &Path, first: u64) -> bool {
+    let reason = match raw_header(device, spare) {
+        Ok(Ok(None)) => return true,
+        Ok(Ok(Some(header))) if header.shard == id.0 && header.ordinal < first => return true,
+        Ok(Ok(Some(header))) => format!(
+            "its header is that of segment {} of shard {}",
+            header.ordinal, header.shard
+        ),
+        Ok(Err(reason)) => reason,
+        Err(error) => error.to_string(),
+    };
+    tracing::warn!(
+        shard = %id, file = %spare.display(), reason,
+        "a file that is named a spare is none, and is left alone; remove it when its records are \
+         not missed"
+    );
+    false
 }
