@@ -184,6 +184,29 @@ fn damage_in_the_segment_before_a_gap_is_told_for_itself() {
 }
 
 #[test]
+fn a_batch_that_claims_the_records_of_later_segments_hides_none() {
+    let dir = filled();
+    let segments = begun(dir.path());
+    let all = batches(&segments[1]);
+    let (offset, mut forged) = all[1];
+    let (from, to) = (forged.first_sequence, forged.end_sequence());
+    forged.count = 2 * RECORDS as u32;
+    let mut bytes = [0; 64];
+    forged.encode(&mut bytes);
+    overwrite(&segments[1], offset, &bytes);
+    for _ in 0..2 {
+        let (_store, shard) = reopen(dir.path());
+        let (read, told) = read_past(&shard, Position::Oldest, 1000);
+        assert_eq!(read, [0..from, to..RECORDS]);
+        assert_eq!(
+            told.iter().map(place).collect::<Vec<_>>(),
+            [(&*segments[1], from, Some(to))]
+        );
+        without_indexes(dir.path());
+    }
+}
+
+#[test]
 fn everything_is_read_where_two_headers_in_a_row_are_lost() {
     let dir = filled();
     let segments = begun(dir.path());

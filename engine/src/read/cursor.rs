@@ -142,7 +142,8 @@ impl Cursor {
             return Ok(None);
         };
         loop {
-            if let Some(end) = self.end_of(&spot.segment)?
+            let end = self.end_of(&spot.segment)?;
+            if let Some(end) = end
                 && spot.offset >= end.offset
             {
                 let way = self.beyond(&spot, end)?;
@@ -159,7 +160,9 @@ impl Cursor {
                 }
                 continue;
             }
-            match self.read(&spot)? {
+            // Batches end where the segment does and where the watermark stands, or before.
+            let most = end.map_or_else(|| self.shard.watermark.get(), |end| end.sequence);
+            match self.read(&spot, most)? {
                 Read::Pass(header) => spot.step(&header),
                 Read::Batch(batch) => {
                     self.next = batch.end().0;
@@ -185,9 +188,11 @@ impl Cursor {
     }
 
     /// Reads what lies at the spot: from the map, and when that does not verify, once more from
-    /// the medium.
-    fn read(&self, spot: &Spot) -> Result<Read, Error> {
-        if let Found::Batch(header) = spot.look() {
+    /// the medium. A batch that has numbers of `most` on does not belong there.
+    fn read(&self, spot: &Spot, most: u64) -> Result<Read, Error> {
+        if let Found::Batch(header) = spot.look()
+            && header.end_sequence() <= most
+        {
             if header.end_sequence() <= self.next {
                 return Ok(Read::Pass(header));
             }
@@ -197,6 +202,10 @@ impl Cursor {
         }
         let device = &*self.shard.ground.device;
         match spot.batch_from_medium(device, self.next) {
+            Ok(batch) if batch.end().0 > most => Ok(Read::Damage(format!(
+                "the batch there goes on to record {}, where all ends before {most}",
+                batch.end().0 - 1,
+            ))),
             Ok(batch) if batch.end().0 <= self.next => Ok(Read::Pass(*batch.header())),
             Ok(batch) => Ok(Read::Batch(batch)),
             Err(Error::Damaged { damage, .. }) => Ok(Read::Damage(damage.reason.clone())),
