@@ -207,6 +207,30 @@ fn a_batch_that_claims_the_records_of_later_segments_hides_none() {
 }
 
 #[test]
+fn a_last_batch_that_another_was_written_over_is_told() {
+    let dir = filled();
+    let segments = begun(dir.path());
+    let bases = bases(&segments);
+    let mut all = batches(&segments[1]);
+    all.retain(|(_, header)| header.count > 0);
+    let (to, lost) = all.pop().unwrap();
+    let (from, copied) = all.pop().unwrap();
+    let mut bytes = std::fs::read(&segments[1]).unwrap();
+    let len = copied.batch_len();
+    bytes.copy_within(from as usize..from as usize + len, to as usize);
+    // Only the copy is whole.
+    bytes[from as usize + 80] ^= 0xee;
+    std::fs::write(&segments[1], bytes).unwrap();
+    let (_store, shard) = reopen(dir.path());
+    let (read, told) = read_past(&shard, Position::Oldest, 1000);
+    assert_eq!(read, [0..lost.first_sequence, bases[2]..RECORDS]);
+    assert_eq!(
+        told.iter().map(place).collect::<Vec<_>>(),
+        [(&*segments[1], lost.first_sequence, Some(bases[2]))]
+    );
+}
+
+#[test]
 fn everything_is_read_where_two_headers_in_a_row_are_lost() {
     let dir = filled();
     let segments = begun(dir.path());

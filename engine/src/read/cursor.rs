@@ -304,11 +304,16 @@ impl Cursor {
     fn beyond(&self, spot: &Spot, end: SegmentEnd) -> Result<Way, Error> {
         let next = self.shard.segments.after(spot.segment.ordinal);
         let mut way = self.enter(next)?;
+        // A batch from before may lie where the last one was.
+        let reached = spot.sequence.min(end.sequence);
         match (&mut way.damage, &way.spot) {
-            (Some(damage), _) => damage.sequence = SequenceNumber(end.sequence),
-            (None, Some(next)) if next.sequence > end.sequence && !next.header.jumped => {
+            (Some(damage), _) => damage.sequence = SequenceNumber(reached),
+            (None, Some(next))
+                if reached < end.sequence
+                    || next.sequence > end.sequence && !next.header.jumped =>
+            {
                 let reason = "the last batches of the segment are not there".into();
-                way.damage = Some(spot.segment.damage(end.offset, end.sequence, reason));
+                way.damage = Some(spot.segment.damage(end.offset, reached, reason));
             }
             (None, _) => {}
         }
