@@ -207,6 +207,38 @@ fn a_batch_that_claims_the_records_of_later_segments_hides_none() {
 }
 
 #[test]
+fn behind_damage_reading_goes_on_where_it_belongs() {
+    for forged in [true, false] {
+        let dir = filled();
+        let segments = begun(dir.path());
+        let all = batches(&segments[1]);
+        let (lost, third) = (all[1].1.first_sequence, all[3].1.first_sequence);
+        // One batch is lost, and in the place of the next lies one that says that it is a far
+        // later one, or that is: it was written to the wrong place.
+        overwrite(&segments[1], all[1].0, &[0; 4096]);
+        let mut header = all[2].1;
+        if forged {
+            header.first_sequence = 1 << 60;
+            let mut bytes = [0; 64];
+            header.encode(&mut bytes);
+            overwrite(&segments[1], all[2].0, &bytes);
+        } else {
+            let mut bytes = std::fs::read(&segments[1]).unwrap();
+            let (from, len) = (all[5].0 as usize, all[5].1.batch_len());
+            bytes.copy_within(from..from + len, all[2].0 as usize);
+            std::fs::write(&segments[1], bytes).unwrap();
+        }
+        let (_store, shard) = reopen(dir.path());
+        let (read, told) = read_past(&shard, Position::Oldest, 1000);
+        assert_eq!(read, [0..lost, third..RECORDS]);
+        assert_eq!(
+            told.iter().map(place).collect::<Vec<_>>(),
+            [(&*segments[1], lost, Some(third))]
+        );
+    }
+}
+
+#[test]
 fn a_last_batch_that_another_was_written_over_is_told() {
     let dir = filled();
     let segments = begun(dir.path());

@@ -73,7 +73,7 @@ impl SegmentWalk<'_> {
                 }
                 Err(reason) => reason,
             };
-            let behind = self.behind(&spot, end.min(length));
+            let behind = spot.resume(end.min(length), self.most());
             let beyond = self
                 .watermark_beyond(&spot, end.min(length))
                 .map_err(Error::io("reading the segment", &spot.segment.path))?;
@@ -155,6 +155,11 @@ impl SegmentWalk<'_> {
         }))
     }
 
+    /// No record of the segment has this number or a higher one.
+    fn most(&self) -> u64 {
+        self.certain.map_or(u64::MAX, |certain| certain.sequence)
+    }
+
     /// Checks one batch wholly: header, checksum, framing, time.
     fn check(&self, spot: &Spot, last_time_ms: u64) -> Result<Batch, String> {
         let seen = match spot.look() {
@@ -172,6 +177,12 @@ impl SegmentWalk<'_> {
                     other => other.to_string(),
                 })?,
         };
+        if batch.end().0 > self.most() {
+            let last = batch.end().0 - 1;
+            return Err(format!(
+                "the batch there goes on to record {last}, and the next segment begins before"
+            ));
+        }
         let body = batch.body().map_err(|e| e.to_string())?;
         body.check(&BatchLimits::default())
             .map_err(|e| e.to_string())?;
@@ -191,29 +202,6 @@ impl SegmentWalk<'_> {
                     misrouted.first = sequence;
                 }
                 misrouted.records += 1;
-            }
-        }
-    }
-
-    /// The next batch behind a place that does not verify. A batch that was written to the wrong
-    /// place is passed over: those that follow it have numbers below its own.
-    fn behind(&self, spot: &Spot, end: u64) -> Option<Spot> {
-        let mut found = spot.resume(end)?;
-        loop {
-            let Found::Batch(header) = found.look() else {
-                return Some(found);
-            };
-            let block = u64::from(found.header.block);
-            let mut after = found.clone();
-            after.step(&header);
-            // One block back: the search begins behind the spot.
-            after.offset = after.offset.saturating_sub(block);
-            after.sequence = spot.sequence;
-            match after.resume(end) {
-                Some(next) if next.sequence < header.end_sequence() && header.count > 0 => {
-                    found = next;
-                }
-                _ => return Some(found),
             }
         }
     }

@@ -171,7 +171,7 @@ impl Cursor {
                     return Ok(Some(batch));
                 }
                 Read::Damage(reason) => {
-                    let way = self.around(&spot, reason)?;
+                    let way = self.around(&spot, reason, end, most)?;
                     match self.go(way, Some(spot))? {
                         Some(behind) => spot = behind,
                         None => return Ok(None),
@@ -214,11 +214,16 @@ impl Cursor {
     }
 
     /// The way around what does not verify at a spot.
-    fn around(&self, spot: &Spot, reason: String) -> Result<Way, Error> {
-        let end = self.end_of(&spot.segment)?;
+    fn around(
+        &self,
+        spot: &Spot,
+        reason: String,
+        end: Option<SegmentEnd>,
+        most: u64,
+    ) -> Result<Way, Error> {
         let limit = end.map_or(spot.map.len() as u64, |end| end.offset);
         let limit = spot.readable_end(&*self.shard.ground.device, limit);
-        let behind = match (spot.resume(limit), end) {
+        let behind = match (spot.resume(limit, most), end) {
             (Some(behind), _) => Some(behind),
             (None, Some(end)) => self.beyond(spot, end)?.spot,
             (None, None) => None,

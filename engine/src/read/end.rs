@@ -116,7 +116,7 @@ pub(crate) fn end_of_batches(mut spot: Spot, most: u64, acknowledged: Option<u64
         }
         let Some(known) = acknowledged else { break };
         let shown = *shown.get_or_insert_with(|| highest_watermark(&spot));
-        match spot.resume(length) {
+        match spot.resume(length, most) {
             Some(behind) if behind.sequence < known.max(shown).min(most) => spot = behind,
             _ => break,
         }

@@ -142,8 +142,27 @@ impl Spot {
     }
 
     /// The next spot, up to the byte offset `end`, where a whole batch of this segment that
-    /// verifies begins, with records at or above the sequence number expected here.
-    pub(crate) fn resume(&self, end: u64) -> Option<Spot> {
+    /// verifies begins, with records from the sequence number expected here up to `most`. A batch
+    /// that was written to the wrong place is passed over: those that follow it have numbers below
+    /// its own.
+    pub(crate) fn resume(&self, end: u64, most: u64) -> Option<Spot> {
+        let (mut found, mut header) = self.next_batch(end, most)?;
+        loop {
+            let mut after = found.clone();
+            after.step(&header);
+            // One block back: the search begins behind the spot.
+            after.offset -= u64::from(found.header.block);
+            after.sequence = self.sequence;
+            match after.next_batch(end, most) {
+                Some((next, h)) if next.sequence < found.sequence => {
+                    (found, header) = (next, h);
+                }
+                _ => return Some(found),
+            }
+        }
+    }
+
+    fn next_batch(&self, end: u64, most: u64) -> Option<(Spot, BatchHeader)> {
         let block = u64::from(self.header.block);
         let mut spot = self.clone();
         loop {
@@ -155,13 +174,16 @@ impl Spot {
             let Ok(Some(header)) = BatchHeader::decode(bytes) else {
                 continue;
             };
-            let later = header.epoch == self.header.epoch && header.first_sequence >= self.sequence;
-            if !later || spot.end_of(&header) > self.map.len() as u64 {
+            let belongs = header.epoch == self.header.epoch
+                && header.first_sequence >= self.sequence
+                && header.end_sequence() <= most
+                && spot.end_of(&header) <= self.map.len() as u64;
+            if !belongs {
                 continue;
             }
             spot.sequence = header.first_sequence;
             if spot.batch(header, 0).is_ok() {
-                return Some(spot);
+                return Some((spot, header));
             }
         }
     }

@@ -387,7 +387,8 @@ fn remembered_before(
         if !whole {
             // A header that was lost and made again does not say it: then as far as batches go.
             let end = Some(next.previous_end_offset).filter(|end| *end > 0);
-            behind.push((segment, header, end.unwrap_or(u64::MAX)));
+            let end = (end.unwrap_or(u64::MAX), next.base_sequence);
+            behind.push((segment, header, end));
         }
         if let Some(checkpoint) = checkpoint {
             producers = checkpoint.producers;
@@ -397,8 +398,8 @@ fn remembered_before(
         }
         next = header;
     }
-    for (segment, header, end) in behind.iter().rev() {
-        for put in Scan::puts_in(ground, segment, header, *end)? {
+    for (segment, header, (end, most)) in behind.iter().rev() {
+        for put in Scan::puts_in(ground, segment, header, *end, *most)? {
             producers.note(put);
         }
     }

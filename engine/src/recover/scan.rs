@@ -216,12 +216,13 @@ impl Scan {
         Ok(())
     }
 
-    /// The puts in a segment that was sealed, up to the byte offset `end`.
+    /// The puts in a segment that was sealed, up to the byte offset `end` and record `most`.
     pub(crate) fn puts_in(
         ground: &Ground,
         segment: &Arc<Segment>,
         header: &SegmentHeader,
         end: u64,
+        most: u64,
     ) -> Result<Vec<RecentPut>, Error> {
         let mut spot = Spot {
             segment: Arc::clone(segment),
@@ -238,7 +239,7 @@ impl Scan {
                 }
                 spot.step(&found);
             } else {
-                let Some(behind) = spot.resume(end) else {
+                let Some(behind) = spot.resume(end, most) else {
                     break;
                 };
                 spot = behind;
