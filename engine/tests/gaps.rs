@@ -404,30 +404,36 @@ fn a_missing_last_segment_is_told_where_its_index_is_left() {
 
 #[test]
 fn a_first_batch_written_over_below_a_lost_header_is_told() {
-    let dir = filled();
-    let segments = begun(dir.path());
-    let mut bytes = std::fs::read(&segments[0]).unwrap();
-    // A later batch of the segment lies where the first was, too.
-    let all = batches(&segments[0]);
-    let (from, copied) = all[2];
-    let (to, _) = all[0];
-    let len = copied.batch_len();
-    bytes.copy_within(from as usize..from as usize + len, to as usize);
-    bytes[..64].fill(0xee);
-    std::fs::write(&segments[0], bytes).unwrap();
-    for _ in 0..2 {
-        let (_store, shard) = reopen(dir.path());
-        assert_eq!(shard.oldest(), SequenceNumber(0));
-        let (read, told) = read_past(&shard, Position::Oldest, 1000);
-        assert_eq!(told[0].sequence, SequenceNumber(0), "{told:?}");
-        let is_told = |number: u64| {
-            let ends = |damage: &Damage| damage.resume.map_or(RECORDS, |resume| resume.0);
-            told.iter()
-                .any(|damage| (damage.sequence.0..ends(damage)).contains(&number))
-        };
-        for number in 0..RECORDS {
-            let is_read = read.iter().any(|range| range.contains(&number));
-            assert!(is_read || is_told(number), "{number}: {read:?}, {told:?}");
+    // A later batch lies where the first was, too: of the same segment, or of the next, of which
+    // the header is lost as well, and no index helps.
+    for source in [0, 1] {
+        let dir = filled();
+        let segments = begun(dir.path());
+        let (from, copied) = batches(&segments[source])[2];
+        let (to, _) = batches(&segments[0])[0];
+        let mut bytes = std::fs::read(&segments[source]).unwrap();
+        let copied = bytes[from as usize..from as usize + copied.batch_len()].to_vec();
+        if source == 1 {
+            bytes[..64].fill(0xee);
+            std::fs::write(&segments[1], bytes).unwrap();
+            without_indexes(dir.path());
+        }
+        overwrite(&segments[0], to, &copied);
+        overwrite(&segments[0], 0, &[0xee; 64]);
+        for _ in 0..2 {
+            let (_store, shard) = reopen(dir.path());
+            assert_eq!(shard.oldest(), SequenceNumber(0));
+            let (read, told) = read_past(&shard, Position::Oldest, 1000);
+            assert_eq!(told[0].sequence, SequenceNumber(0), "{told:?}");
+            let is_told = |number: u64| {
+                let ends = |damage: &Damage| damage.resume.map_or(RECORDS, |resume| resume.0);
+                told.iter()
+                    .any(|damage| (damage.sequence.0..ends(damage)).contains(&number))
+            };
+            for number in 0..RECORDS {
+                let is_read = read.iter().any(|range| range.contains(&number));
+                assert!(is_read || is_told(number), "{number}: {read:?}, {told:?}");
+            }
         }
     }
 }

@@ -80,7 +80,10 @@ impl Segment {
             }
             (None, None) => self.ordinal == 0,
         };
-        let first = first_batch(&mut spot, ours)?;
+        // A shard's first file is never one that held something before: what has the lowest
+        // numbers is its own, whatever was written over it.
+        let lowest = next.is_none() && before.is_none();
+        let first = first_batch(&mut spot, lowest, ours)?;
         let indexed = indexed_base(device, dir, self.ordinal, first.epoch, block.into());
         let base = match (indexed, before.as_ref()) {
             // Whatever lies in the place of the first batch by now.
@@ -156,22 +159,36 @@ fn indexed_base(
     (first.offset == block).then_some(first.sequence)
 }
 
-/// Moves to the first batch that verifies and is `ours`.
-fn first_batch(spot: &mut Spot, ours: impl Fn(&BatchHeader) -> bool) -> Option<BatchHeader> {
+/// Moves to the first batch that verifies and is `ours`; or to the one with the `lowest` numbers of
+/// all, where no others were in the file before.
+fn first_batch(
+    spot: &mut Spot,
+    lowest: bool,
+    ours: impl Fn(&BatchHeader) -> bool,
+) -> Option<BatchHeader> {
     let block = u64::from(spot.header.block);
     let map: Arc<dyn Map> = Arc::clone(&spot.map);
+    let mut first: Option<(u64, BatchHeader)> = None;
     while let Some(bytes) = map.bytes(usize::try_from(spot.offset).ok()?, BATCH_HEADER_LEN) {
         if let Ok(Some(header)) = BatchHeader::decode(bytes)
             && ours(&header)
             && header.watermark <= header.first_sequence
+            && first.is_none_or(|(_, first)| header.first_sequence < first.first_sequence)
         {
             spot.sequence = header.first_sequence;
             spot.header.epoch = header.epoch;
             if spot.batch(header, 0).is_ok() {
-                return Some(header);
+                first = Some((spot.offset, header));
+                if !lowest {
+                    break;
+                }
             }
         }
         spot.offset += block;
     }
-    None
+    let (offset, header) = first?;
+    spot.offset = offset;
+    spot.sequence = header.first_sequence;
+    spot.header.epoch = header.epoch;
+    Some(header)
 }
