@@ -370,6 +370,30 @@ fn a_last_segment_of_which_nothing_is_left_is_told_at_the_end() {
 }
 
 #[test]
+fn a_last_segment_of_zeros_is_told_where_its_index_is_left() {
+    let dir = filled();
+    let segments = begun(dir.path());
+    let bases = bases(&segments);
+    let last = segments.len() - 2;
+    std::fs::remove_file(&segments[last + 1]).unwrap();
+    let len = std::fs::metadata(&segments[last]).unwrap().len();
+    std::fs::write(&segments[last], vec![0; len as usize]).unwrap();
+    for _ in 0..2 {
+        let (_store, shard) = reopen(dir.path());
+        assert_eq!(
+            place(&read_only(&shard)),
+            (&*segments[last], bases[last], None)
+        );
+        let (read, told) = read_past(&shard, Position::Oldest, 1000);
+        assert_eq!(read, [0..bases[last]]);
+        assert_eq!(
+            told.iter().map(place).collect::<Vec<_>>(),
+            [(&*segments[last], bases[last], None)]
+        );
+    }
+}
+
+#[test]
 fn a_missing_last_segment_is_told_where_its_index_is_left() {
     let dir = tempfile::tempdir().unwrap();
     let options = ShardOptions {

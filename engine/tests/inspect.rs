@@ -192,29 +192,31 @@ fn a_lost_header_of_the_last_segment_takes_no_records_that_still_verify() {
 
 #[test]
 fn last_segments_that_are_gone_are_told_by_their_indexes() {
-    let dir = filled(4000);
-    let begun: Vec<_> = files(dir.path(), "seg")
-        .into_iter()
-        .filter(|path| !batches(path).is_empty())
-        .collect();
-    let kept = batches(&begun[begun.len() - 3])
-        .last()
-        .unwrap()
-        .1
-        .end_sequence();
-    let batches_before = batches(begun.last().unwrap());
-    for gone in files(dir.path(), "seg") {
-        if gone >= begun[begun.len() - 2] {
-            std::fs::remove_file(gone).unwrap();
+    for zeroed in [false, true] {
+        let dir = filled(4000);
+        let mut begun = files(dir.path(), "seg");
+        begun.retain(|path| !batches(path).is_empty());
+        let [.., before, gone, last] = &begun[..] else {
+            panic!("{begun:?}");
+        };
+        let kept = batches(before).last().unwrap().1.end_sequence();
+        // The last one was too short to have an index.
+        let known = batches(last).first().unwrap().1.first_sequence;
+        for path in files(dir.path(), "seg") {
+            if path > *gone {
+                std::fs::remove_file(path).unwrap();
+            }
         }
+        match zeroed {
+            true => std::fs::write(gone, vec![0; 1 << 20]).unwrap(),
+            false => std::fs::remove_file(gone).unwrap(),
+        }
+        let found = look(dir.path());
+        let findings: Vec<_> = found.damage().collect();
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert_eq!(findings[0].damage.sequence, SequenceNumber(kept));
+        assert_eq!(findings[0].end, Some(SequenceNumber(known)));
     }
-    let found = look(dir.path());
-    let findings: Vec<_> = found.damage().collect();
-    assert_eq!(findings.len(), 1, "{findings:?}");
-    assert_eq!(findings[0].damage.sequence, SequenceNumber(kept));
-    // The last one was too short to have one.
-    let last = batches_before.first().unwrap().1.first_sequence;
-    assert_eq!(findings[0].end, Some(SequenceNumber(last)));
 }
 
 #[test]

@@ -331,7 +331,9 @@ impl Survey<'_> {
                 let acknowledged = heard
                     .as_ref()
                     .is_some_and(|heard| heard.watermark > expected || before.is_none());
-                if last && matches!(other, Ok(None)) && !acknowledged {
+                // An index is made when its segment was begun.
+                let begun = exists(self.device, &self.dir.join(file_name::index(file.ordinal)));
+                if last && matches!(other, Ok(None)) && !acknowledged && !begun {
                     let head = Head {
                         state: SegmentState::MadeAhead,
                         header: None,
@@ -352,17 +354,20 @@ impl Survey<'_> {
                         visitor.segment(segment, &head)?;
                         let reason = match other {
                             Err(reason) => reason.clone(),
-                            _ if last => {
+                            _ if last && acknowledged => {
                                 "the segment header is all zeros, yet acknowledged batches follow it"
                                     .into()
                             }
+                            _ if last => "the segment header is all zeros, yet it has an index".into(),
                             _ => "the segment header is all zeros".into(),
                         };
                         let Some(header) = header else {
                             // Nothing of it is left.
                             let end = match next {
                                 Some(next) => Some(next.previous_end_sequence.max(expected)),
-                                None if last => Some(expected),
+                                None if last => {
+                                    Some(self.index_end(file.ordinal).unwrap_or(0).max(expected))
+                                }
                                 None => None,
                             };
                             visitor.damage(self.finding(&segment.path, 0, expected, end, reason));

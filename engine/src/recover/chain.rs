@@ -64,7 +64,12 @@ impl Chain {
             };
             let damage = match last.read_header(device) {
                 Ok(Some(header)) => break header,
-                Ok(None) if ahead.is_none() && lost.is_empty() => {
+                // One that has an index was begun.
+                Ok(None)
+                    if ahead.is_none()
+                        && lost.is_empty()
+                        && indexed.is_none_or(|indexed| indexed < last.ordinal) =>
+                {
                     ahead = Some(last.ordinal);
                     segments.pop();
                     continue;
