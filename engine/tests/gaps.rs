@@ -207,6 +207,28 @@ fn a_batch_that_claims_the_records_of_later_segments_hides_none() {
 }
 
 #[test]
+fn a_header_that_says_more_than_a_segment_can_hold_is_not_relied_on() {
+    let dir = filled();
+    let segments = begun(dir.path());
+    let bases = bases(&segments);
+    for next in &segments[2..4] {
+        let mut header = std::fs::read(next).unwrap()[..128].to_vec();
+        // Where the segment before ends.
+        header[88..96].copy_from_slice(&(u64::MAX - 100).to_le_bytes());
+        let crc = millstream_engine::format::crc32c(&header[..124]);
+        header[124..].copy_from_slice(&crc.to_le_bytes());
+        overwrite(next, 0, &header);
+    }
+    let (_store, shard) = reopen(dir.path());
+    assert_eq!(shard.status().bytes, u64::MAX);
+    let (read, told) = read_past(&shard, Position::Oldest, 1000);
+    assert_eq!(read, [0..RECORDS]);
+    assert_eq!(told, []);
+    let (at, _) = read_past(&shard, Position::At(SequenceNumber(bases[2])), 1000);
+    assert_eq!(at, [bases[2]..RECORDS]);
+}
+
+#[test]
 fn behind_damage_reading_goes_on_where_it_belongs() {
     for forged in [true, false] {
         let dir = filled();

@@ -453,7 +453,7 @@ impl Space {
         let ranges = sealed.chain([active]);
         ranges
             .map(|(base, end)| end.saturating_sub(base.max(next)))
-            .sum()
+            .fold(0, u64::saturating_add)
     }
 
     /// The first record at or after `next` that is held, or the end.
