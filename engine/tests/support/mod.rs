@@ -4,6 +4,7 @@
 
 pub mod buffer;
 pub mod faulty;
+pub mod segments;
 
 use std::path::Path;
 
