@@ -13,6 +13,7 @@ use crate::{
     error::Error,
     ground::Ground,
     index::{Checkpoint, SparseIndex},
+    inspect::files::exists,
     io::device::Access,
     options::{Durability, Retention},
     read::cursor::{Cursor, Position},
@@ -292,8 +293,10 @@ impl ShardCore {
             _ => {}
         }
         let mut spares = lock(&self.spares);
-        if !held && spares.len() < self.ground.recycled_segments {
-            let spare = self.dir.join(file_name::spare(segment.ordinal));
+        let spare = self.dir.join(file_name::spare(segment.ordinal));
+        let wanted = !held && spares.len() < self.ground.recycled_segments;
+        // A file that has the name already is none that this shard gave it to.
+        if wanted && !exists(device, &spare) {
             device.rename(&segment.path, &spare).map_err(io())?;
             spares.push(spare);
         } else {

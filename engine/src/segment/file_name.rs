@@ -1,8 +1,6 @@
 //! Names in a shard's directory. A segment is named by its ordinal, which grows by one from each
 //! segment to the next; its index lies beside it.
 
-use std::path::PathBuf;
-
 /// What a name in a shard's directory stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Name {
@@ -45,16 +43,6 @@ pub(crate) fn partial_spare(ordinal: u64) -> String {
 
 /// First number of spares that were made ahead.
 pub(crate) const MADE_AHEAD: u64 = 1 << 63;
-
-/// The number after those of the `spares` that were made ahead, without [`MADE_AHEAD`].
-pub(crate) fn next_made_ahead(spares: &[PathBuf]) -> u64 {
-    let number = |path: &PathBuf| match parse(path.file_name()?.to_str()?) {
-        Some(Name::Spare(number)) => number.checked_sub(MADE_AHEAD),
-        _ => None,
-    };
-    let last = spares.iter().filter_map(number).max();
-    last.map_or(0, |last| last + 1)
-}
 
 /// Reads a name; `None` when it is not the engine's.
 pub(crate) fn parse(name: &str) -> Option<Name> {

@@ -36,7 +36,7 @@ use crate::{
         tail::Tail,
     },
     recover::OpenReport,
-    segment::{Segment, SegmentList, file_name, list::lock},
+    segment::{Segment, SegmentList, list::lock},
     sequence::{SequenceNumber, ShardId},
 };
 use groups::Groups;
@@ -82,7 +82,7 @@ pub(crate) struct ShardCore {
     pub stamp_scheduled: AtomicBool,
     /// Segments past retention that may be written again.
     pub spares: Mutex<Vec<PathBuf>>,
-    /// Number of the next spare that is made ahead.
+    /// Number of the next spare that is made ahead, unless a file has it.
     pub spares_made: AtomicU64,
     /// Held while the preparer works on the shard's files.
     pub preparing: Mutex<()>,
@@ -151,7 +151,7 @@ impl ShardCore {
             lingering: AtomicBool::new(false),
             stamp_due: AtomicBool::new(false),
             stamp_scheduled: AtomicBool::new(false),
-            spares_made: AtomicU64::new(file_name::next_made_ahead(&recovered.spares)),
+            spares_made: AtomicU64::new(0),
             spares: Mutex::new(recovered.spares),
             preparing: Mutex::new(()),
             flushing: Mutex::new(()),

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     error::Error,
+    inspect::files::exists,
     io::device::{Access, File},
     options::Durability,
     segment::{Segment, file_name, list::lock, prepare::Chore},
@@ -146,8 +147,13 @@ impl ShardCore {
     /// name of a spare.
     fn make_spare(&self) -> Result<(), Error> {
         let device = &*self.ground.device;
-        let number = self.spares_made.fetch_add(1, Ordering::Relaxed) | file_name::MADE_AHEAD;
-        let spare = self.dir.join(file_name::spare(number));
+        let (number, spare) = loop {
+            let number = self.spares_made.fetch_add(1, Ordering::Relaxed) | file_name::MADE_AHEAD;
+            let spare = self.dir.join(file_name::spare(number));
+            if !exists(device, &spare) {
+                break (number, spare);
+            }
+        };
         let partial = self.dir.join(file_name::partial_spare(number));
         let bytes = self.options.segment_bytes;
         let write = || {
