@@ -71,6 +71,10 @@ impl Cursors {
             };
             entries.insert(name.to_owned(), entry);
         }
+        // Names that an earlier process has made or removed, and not flushed, could change back.
+        device
+            .sync_dir(dir)
+            .map_err(io("flushing the names of the cursors"))?;
         Ok(Cursors {
             device: Arc::clone(device),
             dir: dir.to_path_buf(),

@@ -1,5 +1,6 @@
 //! Whoever uses the store: appends, reads, and remembers what was answered.
 
+mod buffer;
 mod held;
 
 use std::{
@@ -12,7 +13,8 @@ use std::{
 };
 
 use millstream_engine::{
-    Batch, Error, Position, ReadyBatch, SequenceNumber, Shard, ShardId, ShardState, Store, Ticket,
+    Batch, Buffer, Error, Position, ReadyBatch, SequenceNumber, Shard, ShardId, ShardState, Store,
+    Ticket,
     clock::Clock,
     format::{BatchBuilder, Record},
 };
@@ -47,6 +49,11 @@ pub(crate) struct Caller {
     bulky: bool,
     /// Whether the reaper would wait for what the caller does.
     alone: AtomicBool,
+    /// The buffer, where it is one that is used.
+    buffer: Mutex<Option<Buffer>>,
+    lent: Mutex<Vec<buffer::LentBefore>>,
+    /// Whether acknowledgements may go to the medium between two operations.
+    flusher_may: AtomicBool,
 }
 
 /// How an append is made.
@@ -69,6 +76,9 @@ impl Caller {
             held: Mutex::default(),
             bulky: world.once_in(3),
             alone: AtomicBool::new(false),
+            buffer: Mutex::default(),
+            lent: Mutex::default(),
+            flusher_may: AtomicBool::new(false),
         })
     }
 
@@ -86,6 +96,7 @@ impl Caller {
         lock(&self.held).clear();
         lock(&self.shards).clear();
         lock(&self.store).take();
+        self.release_buffer();
     }
 
     /// Does something during which the reaper does not run.
@@ -98,6 +109,9 @@ impl Caller {
 
     /// Runs while somebody else is between two operations.
     pub(crate) fn interrupt(&self) {
+        if lock(&self.buffer).is_some() {
+            return self.interrupt_buffer();
+        }
         match self.world.pick(8) {
             0..=3 => drop(self.world.turn(WRITER)),
             4 => drop(self.world.turn(PREPARER)),
@@ -177,21 +191,27 @@ impl Caller {
         }))
     }
 
+    /// The data of the records of an attempt.
+    fn datas(&self, id: u64, attempt: usize) -> Vec<Vec<u8>> {
+        let model = lock(&self.model);
+        let Some(shard) = model.shards.get(&id) else {
+            return Vec::new();
+        };
+        let data = |index| {
+            let mut data = Vec::new();
+            shard.identity(attempt, index).write(&mut data);
+            data
+        };
+        (0..shard.attempts[attempt].count).map(data).collect()
+    }
+
     /// Sends the records of an attempt, for the first time or again.
     fn send(&self, id: u64, shard: &Shard, lane: Lane, attempt: usize) -> Result<(), String> {
-        let (count, datas) = {
-            let model = lock(&self.model);
-            let Some(shard) = model.shards.get(&id) else {
-                return Ok(());
-            };
-            let count = shard.attempts[attempt].count;
-            let data = |index| {
-                let mut data = Vec::new();
-                shard.identity(attempt, index).write(&mut data);
-                data
-            };
-            (count, (0..count).map(data).collect::<Vec<_>>())
-        };
+        let datas = self.datas(id, attempt);
+        if datas.is_empty() {
+            return Ok(());
+        }
+        let count = datas.len();
         let key = format!("k{}", attempt % 5);
         let records: Vec<Record<'_>> = datas.iter().map(|data| Record::new(&key, data)).collect();
         self.world.tell(|| {
@@ -208,6 +228,11 @@ impl Caller {
                 .ready(&records)
                 .and_then(|batch| shard.try_append_ready(batch).map_err(|(error, _)| error)),
         };
+        self.sent(id, attempt, sent)
+    }
+
+    /// Takes note of what an append is answered at once.
+    fn sent(&self, id: u64, attempt: usize, sent: Result<Ticket, Error>) -> Result<(), String> {
         let outcome = match sent {
             Ok(ticket) => {
                 let assigned = ticket.assigned();

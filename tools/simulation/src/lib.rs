@@ -5,6 +5,7 @@
 //! over; between any two operations of its device it is tried what would be left if it ended just
 //! then. What is found after each end is judged by what callers were told.
 
+mod buffered;
 mod caller;
 mod choices;
 mod found;

@@ -1,6 +1,8 @@
 //! The life of a store from its making on: many short lives of processes, each ended by a close, a
 //! kill or the power, and between them whatever callers do.
 
+pub(crate) mod buffer;
+
 use std::{
     sync::{
         Arc, Mutex,
@@ -16,6 +18,7 @@ use millstream_engine::{
 };
 
 use crate::{
+    buffered::BufferModel,
     caller::Caller,
     choices::Choices,
     found::Found,
@@ -76,6 +79,11 @@ pub fn live(choices: Choices, manner: Manner, totals: &Arc<Totals>) -> Outcome {
     }
 }
 
+/// What has to be reckoned with in the only shard, a buffer's.
+fn buffer_harm(harms: &[(u64, Option<Harm>)]) -> Option<&Harm> {
+    harms.first().and_then(|(_, harm)| harm.as_ref())
+}
+
 struct Life {
     choices: Choices,
     manner: Manner,
@@ -111,11 +119,15 @@ impl Life {
     }
 
     fn run(&mut self) -> Result<(), String> {
-        for id in 1..=1 + self.choices.below(2) {
-            let options = self.shard_options();
-            lock(&self.model)
-                .shards
-                .insert(id, ShardModel::new(id, options));
+        if self.choices.once_in(5) {
+            let buffer = BufferModel::choose(&mut self.choices);
+            lock(&self.model).begin_buffer(buffer);
+        } else {
+            for id in 1..=1 + self.choices.below(2) {
+                let options = self.shard_options();
+                let shard = ShardModel::new(id, options);
+                lock(&self.model).shards.insert(id, shard);
+            }
         }
         let mut disk = Disk::default();
         let mut ending = Ending::Closed;
@@ -195,11 +207,20 @@ impl Life {
         let harms = self.harms(&disk, past);
         let device = SimulatedDevice::new(disk, Arc::clone(&world) as _);
         let caller = Caller::new(&world, &self.model);
-        let judged = self
-            .open(&world, &device, &caller, ending, &harms)
-            .map(drop);
+        let judged = match self.is_buffer() {
+            true => self.open_buffer(&world, &device, &caller, ending, buffer_harm(&harms)),
+            false => self
+                .open(&world, &device, &caller, ending, &harms)
+                .map(drop),
+        };
+        world.end(&device);
+        caller.release();
         self.keep(&world);
         judged
+    }
+
+    fn is_buffer(&self) -> bool {
+        lock(&self.model).buffer.is_some()
     }
 
     fn harms(&self, disk: &Disk, past: Past) -> Vec<(u64, Option<Harm>)> {
@@ -377,15 +398,21 @@ impl Life {
             1 | 2 => Ending::Killed,
             _ => Ending::PowerCut,
         };
-        let lived = self.days(
-            &world,
-            &device,
-            &caller,
-            before,
-            &harms,
-            ending,
-            &power_went,
-        );
+        let lived = match self.is_buffer() {
+            true => {
+                let harm = buffer_harm(&harms);
+                self.buffer_days(&world, &device, &caller, before, harm, ending, &power_went)
+            }
+            false => self.days(
+                &world,
+                &device,
+                &caller,
+                before,
+                &harms,
+                ending,
+                &power_went,
+            ),
+        };
         world.set_bystander(None);
         let ending = match world.is_dead() && ending == Ending::Closed {
             true => Ending::PowerCut,

@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 
 use millstream_engine::{Durability, Retention, ShardOptions};
 
-use crate::{found::Found, harm::Harm, payload::Identity};
+use crate::{
+    buffered::{BUFFER, BufferModel},
+    found::Found,
+    harm::Harm,
+    payload::Identity,
+};
 
 /// What became of an attempt to append, as far as whoever made it knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +94,8 @@ pub(crate) struct ShardModel {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Model {
     pub(crate) shards: BTreeMap<u64, ShardModel>,
+    /// The cursors of a buffer, where the store is one; its records are those of its shard.
+    pub(crate) buffer: Option<BufferModel>,
 }
 
 impl Model {
@@ -207,6 +214,36 @@ impl ShardModel {
         Ok(())
     }
 
+    /// Judges what a buffer's cursor was lent, whose next record is `from`, and takes note of it.
+    pub(crate) fn judge_lent(
+        &mut self,
+        found: &Found,
+        from: u64,
+        now_ms: u64,
+    ) -> Result<(), String> {
+        self.judge_each(found, None)?;
+        self.judge_order(found)?;
+        let mut lent = found.records.iter().map(|(s, i, _)| (*s, *i)).peekable();
+        for (sequence, identity) in self.seen.range(from..found.end) {
+            let dropped = *sequence < found.oldest
+                && self.may_be_dropped(&self.attempts[identity.attempt as usize], now_ms);
+            while lent.next_if(|(other, _)| other < sequence).is_some() {}
+            if !dropped && lent.peek() != Some(&(*sequence, *identity)) {
+                return Err(format!("record {sequence}, {identity:?}, is passed over"));
+            }
+        }
+        for (sequence, identity, _) in &found.records {
+            self.see(*sequence, *identity)?;
+        }
+        Ok(())
+    }
+
+    /// Every number that was given out is below.
+    pub(crate) fn assigned(&self) -> u64 {
+        let known = self.attempts.iter().filter(|a| a.first != NOWHERE);
+        known.map(Attempt::end).max().unwrap_or(0)
+    }
+
     /// Each record is one that was sent, and stands where it was said to go.
     fn judge_each(&mut self, found: &Found, harm: Option<&Harm>) -> Result<(), String> {
         if let Some(stranger) = &found.stranger {
@@ -305,12 +342,15 @@ impl ShardModel {
         harm: Option<&Harm>,
         now_ms: u64,
     ) -> Result<(), String> {
+        let may_lose = !self.durable && ending == Ending::PowerCut;
+        // A segment of a buffer that the power has emptied is acknowledged by everybody.
+        let emptied = may_lose && self.id == BUFFER;
         for (sequence, identity) in self
             .seen
             .range(self.oldest_seen.min(found.oldest)..found.oldest)
         {
             let attempt = &self.attempts[identity.attempt as usize];
-            let excused = harm.is_some() || found.gap_covers(*sequence);
+            let excused = harm.is_some() || emptied || found.gap_covers(*sequence);
             if !excused && !self.may_be_dropped(attempt, now_ms) {
                 return Err(format!(
                     "record {sequence} was dropped before its time: the shard begins at {} by now, at {now_ms} ms; {attempt:?}",
@@ -318,7 +358,6 @@ impl ShardModel {
                 ));
             }
         }
-        let may_lose = !self.durable && ending == Ending::PowerCut;
         let mut lost = None;
         let mut at = found.records.iter().peekable();
         for (sequence, identity) in self.seen.range(found.oldest..) {

@@ -10,17 +10,23 @@ use std::{
 };
 
 use millstream_engine::{
-    Error, Position, Shard, ShardId, Store, StoreOptions,
+    Buffer, Error, Position, Shard, ShardId, Store, StoreOptions,
     io::simulated::{Action, Disk, SimulatedDevice},
 };
 
 use crate::{
-    caller::append_one,
+    buffered::{BUFFER, Cursors, Look, look},
+    caller::{Caller, append_one},
     choices::Choices,
     found::Found,
     harm::Harm,
-    life::{STORE, store_options},
+    life::{
+        STORE,
+        buffer::{judge, shard_of},
+        store_options,
+    },
     model::{Ending, Existence, Model},
+    payload::Identity,
     weather::{Climate, Past, Weather},
     world::{Bystander, World, lock},
 };
@@ -182,8 +188,13 @@ impl Trial {
                 .recover(disk, &model, Ending::PowerCut, harm)
                 .map_err(|what| told(format!("{what}\n  when recovered twice")))?;
             for ((id, once), (_, twice)) in once.iter().zip(&twice) {
-                let same =
-                    twice.records.starts_with(&once.records) && once.gaps.len() == twice.gaps.len();
+                // What a buffer's cursors have acknowledged may have gone meanwhile.
+                let goes = |(sequence, ..): &&(u64, Identity, u64)| {
+                    *id == BUFFER && *sequence < twice.oldest
+                };
+                let gone = once.records.iter().take_while(goes).count();
+                let same = twice.records.starts_with(&once.records[gone..])
+                    && once.gaps.len() == twice.gaps.len();
                 if !same && lock(&model).shards.get(id).is_some_and(|s| s.durable) {
                     return Err(told(format!(
                         "a second recovery of shard {id} found {} records and {} gaps, the first {} and {}",
@@ -242,17 +253,24 @@ impl Trial {
                 others: None,
             })));
         }
-        let options = store_options(world.environment(&device));
-        let result = self.examine(
-            &world,
-            &device,
-            options,
-            model,
-            ending,
-            harm,
-            &harms,
-            &power_went,
-        );
+        let is_buffer = lock(model).buffer.is_some();
+        let result = match is_buffer {
+            true => {
+                let past = harms.first().and_then(|(_, past)| past.as_ref());
+                let harm = harm.map(|(_, harm)| harm).or(past);
+                self.examine_buffer(&world, &device, model, ending, harm, &power_went)
+            }
+            false => self.examine(
+                &world,
+                &device,
+                store_options(world.environment(&device)),
+                model,
+                ending,
+                harm,
+                &harms,
+                &power_went,
+            ),
+        };
         world.set_bystander(None);
         world.end(&device);
         let disk = world.take_left().ok_or("the disk is gone")?;
@@ -318,6 +336,63 @@ impl Trial {
             .close()
             .map_err(|e| format!("the store does not close: {e}"))?;
         Ok(all)
+    }
+}
+
+impl Trial {
+    /// The same for a buffer: opens it, judges its records and cursors, and uses it a little.
+    fn examine_buffer(
+        &mut self,
+        world: &Arc<World>,
+        device: &SimulatedDevice,
+        model: &Arc<Mutex<Model>>,
+        ending: Ending,
+        harm: Option<&Harm>,
+        power_went: &AtomicBool,
+    ) -> Result<Vec<(u64, Found)>, String> {
+        let (shard, options) = {
+            let model = lock(model);
+            let (Some((_, shard)), Some(buffer)) = (shard_of(&model), &model.buffer) else {
+                return Ok(Vec::new());
+            };
+            (shard, buffer.options(world.environment(device)))
+        };
+        let found = look(device.disk(), shard, self.wall_ms)?;
+        let buffer = match (Buffer::open(STORE, options), &found) {
+            (Ok(buffer), _) => buffer,
+            (Err(Error::Damaged { .. }), Look::Damaged(_)) if harm.is_some() => {
+                return Ok(Vec::new());
+            }
+            (Err(error), _) => return Err(format!("the buffer does not open: {error}")),
+        };
+        let cursors = Cursors::read(&buffer)?;
+        judge(
+            &mut lock(model),
+            &cursors,
+            &found,
+            ending,
+            harm,
+            self.wall_ms,
+        )?;
+        power_went.store(false, Ordering::Relaxed);
+        let caller = Caller::new(world, model);
+        caller.set_buffer(buffer.clone());
+        if harm.is_none() && self.choices.below(3) == 0 {
+            caller.push_one()?;
+        }
+        world.set_bystander(None);
+        if self.choices.below(2) == 0 {
+            world.end(device);
+        }
+        caller.release_buffer();
+        let closed = buffer.close();
+        if !world.is_dead() {
+            closed.map_err(|e| format!("the buffer does not close: {e}"))?;
+        }
+        Ok(match found {
+            Look::Found(found) => vec![(BUFFER, found)],
+            _ => Vec::new(),
+        })
     }
 }
 

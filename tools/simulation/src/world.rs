@@ -22,6 +22,7 @@ use crate::{choices::Choices, weather::Weather};
 pub(crate) const WRITER: &str = "millstream-writer";
 pub(crate) const PREPARER: &str = "millstream-prepare";
 pub(crate) const REAPER: &str = "millstream-compact";
+pub(crate) const CURSORS: &str = "millstream-cursors";
 /// Time at which every simulated life begins, milliseconds since 1970.
 pub(crate) const BEGINNING_MS: u64 = 1_700_000_000_000;
 
@@ -79,7 +80,7 @@ impl World {
         wall_ms: Arc<AtomicU64>,
         interleaving: u64,
     ) -> Arc<World> {
-        let works = [WRITER, PREPARER, REAPER, "millstream-cursors"];
+        let works = [WRITER, PREPARER, REAPER, CURSORS];
         Arc::new(World {
             inner: Mutex::new(Inner {
                 choices,
@@ -197,7 +198,7 @@ impl World {
     }
 
     pub(crate) fn turn_all(&self) {
-        for name in [WRITER, PREPARER, REAPER, "millstream-cursors"] {
+        for name in [WRITER, PREPARER, REAPER, CURSORS] {
             self.turn(name);
         }
     }

@@ -25,6 +25,17 @@ impl Disk {
         files
     }
 
+    /// Bytes of all files that have a name, each as long as it is.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        let nodes = self.directories.values().flat_map(|d| d.names.values());
+        let len = |node: &Node| match node {
+            Node::File(id) => self.len(*id),
+            Node::Directory(_) => 0,
+        };
+        nodes.map(len).sum()
+    }
+
     /// The bytes of a file, as the system shows them.
     ///
     /// # Errors
