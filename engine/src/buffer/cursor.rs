@@ -241,7 +241,7 @@ impl NamedCursor {
     }
 
     /// Writes the state again, over the older or the damaged copy.
-    pub(super) fn mend(&self) -> Result<(), Error> {
+    pub(super) fn write_again(&self) -> Result<(), Error> {
         let mut slots = lock(&self.slots);
         let mark = self.mark();
         self.write(&mut slots, mark)

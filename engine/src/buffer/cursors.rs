@@ -57,9 +57,11 @@ impl Cursors {
                             cursor = name,
                             "one of two copies of the cursor's position was damaged; records may come again"
                         );
-                        loaded.cursor.mend()?;
                         report.mended.push(name.to_owned());
                     }
+                    // An earlier process may have written what the system shows and the medium
+                    // does not have, and would lose with the power.
+                    loaded.cursor.write_again()?;
                     Entry::Known(Arc::new(loaded.cursor))
                 }
                 Err(error @ Error::CursorDamaged { .. }) => {

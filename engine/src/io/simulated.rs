@@ -70,7 +70,7 @@ pub enum Action {
     Sync,
     /// Bytes are read.
     Read,
-    /// A few blocks are written, durably or not.
+    /// A few blocks are being written, durably or not.
     Write,
     /// A write goes to the queue.
     Submit,
@@ -175,6 +175,9 @@ impl Shared {
             Fate::Fails(kind) => return Err(failed(kind)),
             Fate::FailsHalfway(kind) => {
                 disk.write_some(id, bytes, offset, &*self.nature);
+                if durable && self.nature.choose(2) == 0 {
+                    disk.give_up(id);
+                }
                 return Err(failed(kind));
             }
         }
@@ -339,7 +342,10 @@ struct SimulatedFile {
 
 impl SimulatedFile {
     fn write(&self, bytes: &[u8], offset: u64, durable: bool) -> io::Result<()> {
+        let nature = &*self.shared.nature;
+        let flight = self.shared.disk().launch(self.id, offset, bytes, nature);
         let fate = self.shared.fate(Action::Write, &self.path);
+        self.shared.disk().landed(flight);
         self.shared.write(self.id, bytes, offset, durable, fate)
     }
 }
@@ -356,8 +362,15 @@ impl File for SimulatedFile {
         Ok(())
     }
 
-    fn allocate(&self, _: u64, _: u64) -> io::Result<()> {
-        self.shared.ask(Action::Allocate, &self.path).map(|_| ())
+    fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
+        if self.shared.ask(Action::Allocate, &self.path)? {
+            self.shared.disk().give(self.id, offset, len);
+        }
+        Ok(())
+    }
+
+    fn allocated_bytes(&self) -> io::Result<u64> {
+        Ok(self.shared.disk().room(self.id))
     }
 
     fn write_zeros(&self, offset: u64, len: u64) -> io::Result<()> {

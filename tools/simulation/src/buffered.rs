@@ -172,17 +172,18 @@ impl Model {
     }
 
     /// Judges the cursors of a buffer that was opened, beside the records that are in it. Where
-    /// it is `excused`, the medium has lost what was written to it.
+    /// it is `excused`, the medium has lost what was written to it; where there are `errors`, a
+    /// copy of a cursor may not have been readable.
     pub(crate) fn judge_cursors(
         &mut self,
         cursors: &Cursors,
         found: &Found,
         excused: bool,
+        errors: bool,
     ) -> Result<(), String> {
         let report = &cursors.report;
-        let quiet =
-            report.set_back.is_empty() && report.mended.is_empty() && report.damaged.is_empty();
-        if !excused && !quiet {
+        let whole = report.mended.is_empty() && report.damaged.is_empty();
+        if !excused && !(report.set_back.is_empty() && (whole || errors)) {
             return Err(format!("a cursor was damaged by nobody: {report:?}"));
         }
         let there: BTreeSet<&str> = { cursors.each.iter() }
@@ -207,8 +208,8 @@ impl Model {
             model.cursors.remove(name);
         }
         let dropped = match model.when_full {
-            WhenFull::DropOldest => cursors.oldest,
-            WhenFull::RejectNew => 0,
+            WhenFull::DropOldest => Some(cursors.oldest),
+            WhenFull::RejectNew => None,
         };
         for (status, lent) in &cursors.each {
             let name = status.name.as_str();
@@ -216,6 +217,9 @@ impl Model {
             let cursor = cursor.ok_or_else(|| format!("nobody made the cursor {name}"))?;
             if status.damaged {
                 continue;
+            }
+            if report.mended.iter().any(|mended| mended == name) {
+                cursor.floor = cursor.floor.min(status.next.0);
             }
             cursor
                 .judge(status, found, dropped, durable, excused)
@@ -232,16 +236,20 @@ impl CursorModel {
         &mut self,
         status: &CursorStatus,
         found: &Found,
-        dropped: u64,
+        dropped: Option<u64>,
         durable: bool,
         excused: bool,
     ) -> Result<(), String> {
         let next = status.next.0;
         self.next = next;
-        // Whatever was done to the medium, it passes over nothing.
-        let mut wanted = found.records.iter().map(|(sequence, ..)| *sequence);
-        let passed = self.asked.max(dropped)..next;
-        if let Some(passed) = wanted.find(|sequence| passed.contains(sequence)) {
+        // Whatever was done to the medium, it passes over nothing that it does not count as dropped
+        // at the cap.
+        let unasked = self.asked.max(self.seen).max(dropped.unwrap_or(0))..next;
+        let numbers = found.records.iter().map(|(sequence, ..)| *sequence);
+        let passed = numbers.filter(|sequence| unasked.contains(sequence));
+        let counted = status.dropped.saturating_sub(self.dropped);
+        let mut passed = passed.skip(counted as usize);
+        if let Some(passed) = passed.next() {
             return Err(format!(
                 "it passes over record {passed}, which nobody acknowledged"
             ));
@@ -254,6 +262,9 @@ impl CursorModel {
         }
         if next > found.end {
             return Err(format!("it is beyond the end, {}", found.end));
+        }
+        if status.dropped > 0 && dropped.is_none() {
+            return Err("records were dropped, and none may be".into());
         }
         if status.dropped < self.dropped {
             return Err("it forgets what was dropped".into());
@@ -367,3 +378,6 @@ pub(crate) fn look(disk: Disk, options: ShardOptions, wall_ms: u64) -> Result<Lo
         Err(error) => Err(format!("the shard does not open: {error}")),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -119,7 +119,7 @@ impl Life {
     }
 
     fn run(&mut self) -> Result<(), String> {
-        if self.choices.once_in(5) {
+        if self.choices.once_in(4) {
             let buffer = BufferModel::choose(&mut self.choices);
             lock(&self.model).begin_buffer(buffer);
         } else {

@@ -25,15 +25,15 @@ impl Disk {
         files
     }
 
-    /// Bytes of all files that have a name, each as long as it is.
+    /// Bytes of the blocks that all files take that have a name.
     #[must_use]
     pub fn size(&self) -> u64 {
         let nodes = self.directories.values().flat_map(|d| d.names.values());
-        let len = |node: &Node| match node {
-            Node::File(id) => self.len(*id),
+        let room = |node: &Node| match node {
+            Node::File(id) => self.room(*id),
             Node::Directory(_) => 0,
         };
-        nodes.map(len).sum()
+        nodes.map(room).sum()
     }
 
     /// The bytes of a file, as the system shows them.

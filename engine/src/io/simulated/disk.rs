@@ -361,15 +361,7 @@ impl Disk {
         self.parent(path)?
             .change(NameChange::Set(name, Node::File(id)));
         self.next += 1;
-        let inode = Inode {
-            memory: Arc::new(Memory::zeroed(BLOCK)?),
-            touched: Vec::new(),
-            len: 0,
-            durable_len: 0,
-            history: BTreeMap::new(),
-            unreadable: Vec::new(),
-            borrowed: false,
-        };
+        let inode = Inode::new(Memory::zeroed(BLOCK)?);
         self.inodes.insert(id, inode);
         self.names.insert(id, path.to_path_buf());
         Ok(id)
@@ -392,6 +384,17 @@ impl Disk {
 
     pub(super) fn len(&self, id: FileId) -> u64 {
         self.inodes.get(&id).map_or(0, |inode| inode.len)
+    }
+
+    /// Bytes of the blocks that a file takes.
+    pub(super) fn room(&self, id: FileId) -> u64 {
+        self.inodes.get(&id).map_or(0, Inode::room)
+    }
+
+    pub(super) fn give(&mut self, id: FileId, offset: u64, len: u64) {
+        if let Some(inode) = self.inodes.get_mut(&id) {
+            inode.give(offset, len);
+        }
     }
 
     pub(super) fn set_len(&mut self, id: FileId, len: u64) -> io::Result<()> {

@@ -19,8 +19,10 @@ pub(super) struct History {
 #[derive(Debug, Clone)]
 pub(super) struct Inode {
     pub(super) memory: Arc<Memory>,
-    /// Blocks that were ever written, a bit each.
-    pub(super) touched: Vec<u64>,
+    /// Blocks that were ever written.
+    touched: Blocks,
+    /// Blocks that were given room.
+    given: Blocks,
     pub(super) len: u64,
     pub(super) durable_len: u64,
     pub(super) history: BTreeMap<u64, History>,
@@ -30,30 +32,81 @@ pub(super) struct Inode {
     pub(super) borrowed: bool,
 }
 
-impl Inode {
-    fn touch(&mut self, offset: u64, len: usize) {
+/// Some blocks of a file, a bit each.
+#[derive(Debug, Clone, Default)]
+struct Blocks(Vec<u64>);
+
+impl Blocks {
+    /// Adds the blocks that a range of bytes lies in.
+    fn add(&mut self, offset: u64, len: usize) {
         let first = offset as usize / BLOCK;
         let last = (offset as usize + len.max(1) - 1) / BLOCK;
-        if self.touched.len() <= last / 64 {
-            self.touched.resize(last / 64 + 1, 0);
+        if self.0.len() <= last / 64 {
+            self.0.resize(last / 64 + 1, 0);
         }
         for block in first..=last {
-            self.touched[block / 64] |= 1 << (block % 64);
+            self.0[block / 64] |= 1 << (block % 64);
+        }
+    }
+
+    fn has(&self, block: usize) -> bool {
+        let bits = self.0.get(block / 64);
+        bits.is_some_and(|bits| bits & (1 << (block % 64)) != 0)
+    }
+
+    /// The first run of them at or after a block, as (first, after the last).
+    fn run(&self, from: usize) -> Option<(usize, usize)> {
+        let blocks = self.0.len() * 64;
+        let first = (from..blocks).find(|block| self.has(*block))?;
+        let end = (first..blocks).find(|block| !self.has(*block));
+        Some((first, end.unwrap_or(blocks)))
+    }
+
+    /// Takes out all from a block on.
+    fn cut(&mut self, end: usize) {
+        for (at, bits) in self.0.iter_mut().enumerate().skip(end / 64) {
+            let kept = end.saturating_sub(at * 64).min(64);
+            *bits &= !(u64::MAX.checked_shl(kept as u32).unwrap_or(0));
+        }
+    }
+}
+
+impl Inode {
+    /// An empty file.
+    pub(super) fn new(memory: Memory) -> Inode {
+        Inode {
+            memory: Arc::new(memory),
+            touched: Blocks::default(),
+            given: Blocks::default(),
+            len: 0,
+            durable_len: 0,
+            history: BTreeMap::new(),
+            unreadable: Vec::new(),
+            borrowed: false,
         }
     }
 
     pub(super) fn is_touched(&self, block: usize) -> bool {
-        self.touched
-            .get(block / 64)
-            .is_some_and(|bits| bits & (1 << (block % 64)) != 0)
+        self.touched.has(block)
     }
 
     /// The first run of touched blocks at or after one, as (first, after the last).
     pub(super) fn run(&self, from: usize) -> Option<(usize, usize)> {
-        let blocks = self.touched.len() * 64;
-        let first = (from..blocks).find(|block| self.is_touched(*block))?;
-        let end = (first..blocks).find(|block| !self.is_touched(*block));
-        Some((first, end.unwrap_or(blocks)))
+        self.touched.run(from)
+    }
+
+    /// Gives room to a range of bytes.
+    pub(super) fn give(&mut self, offset: u64, len: u64) {
+        self.given.add(offset, len as usize);
+    }
+
+    /// Bytes of the blocks that have room.
+    pub(super) fn room(&self) -> u64 {
+        let words = self.touched.0.len().max(self.given.0.len());
+        let word = |of: &Blocks, at: usize| of.0.get(at).copied().unwrap_or(0);
+        let blocks =
+            (0..words).map(|at| (word(&self.touched, at) | word(&self.given, at)).count_ones());
+        u64::from(blocks.sum::<u32>()) * BLOCK as u64
     }
 
     /// Memory of its own, with room for `len` bytes.
@@ -100,7 +153,7 @@ impl Inode {
             }
         }
         self.memory.write(offset as usize, bytes);
-        self.touch(offset, bytes.len());
+        self.touched.add(offset, bytes.len());
         self.len = self.len.max(end);
         if durable {
             self.durable_len = self.durable_len.max(end);
@@ -129,13 +182,16 @@ impl Inode {
         let end = (self.len as usize).div_ceil(BLOCK);
         if self.run(end).is_some() {
             self.own(self.memory.len())?;
-            while let Some((first, last)) = self.run(end) {
+            let mut from = end;
+            while let Some((first, last)) = self.run(from) {
                 for block in first..last {
                     self.memory.write(block * BLOCK, &[0; BLOCK]);
-                    self.touched[block / 64] &= !(1 << (block % 64));
                 }
+                from = last;
             }
+            self.touched.cut(end);
         }
+        self.given.cut(end);
         Ok(())
     }
 }

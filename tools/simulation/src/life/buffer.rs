@@ -71,7 +71,8 @@ impl Life {
         let calm = world.with_weather(|weather| std::mem::replace(&mut weather.calm, true));
         let judged = Cursors::read(&buffer).and_then(|cursors| {
             let mut model = lock(&self.model);
-            judge(&mut model, &cursors, &found, ending, harm, now_ms)
+            let errors = self.climate == Climate::Errors;
+            judge(&mut model, &cursors, &found, ending, harm, now_ms, errors)
         });
         world.with_weather(|weather| weather.calm = calm);
         if world.is_dead() {
@@ -214,6 +215,7 @@ pub(crate) fn judge(
     ending: Ending,
     harm: Option<&Harm>,
     now_ms: u64,
+    errors: bool,
 ) -> Result<(), String> {
     let Some(shard) = model.shards.get_mut(&BUFFER) else {
         return Ok(());
@@ -230,5 +232,5 @@ pub(crate) fn judge(
     };
     shard.existence = Existence::Made;
     shard.judge(found, ending, harm, now_ms)?;
-    model.judge_cursors(cursors, found, harm.is_some())
+    model.judge_cursors(cursors, found, harm.is_some(), errors)
 }
