@@ -130,6 +130,28 @@ fn a_cap_that_was_lowered_is_kept_to_at_the_open() {
 }
 
 #[test]
+fn above_a_cap_that_was_lowered_nothing_is_pushed_until_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    // With segments of the same size.
+    let large = BufferOptions {
+        cap_bytes: 8 << 20,
+        ..options()
+    };
+    let buffer = Buffer::open(dir.path(), large).unwrap();
+    buffer.create_cursor("c", CursorStart::Oldest).unwrap();
+    push_together(&buffer, 0..1300, ONE_BLOCK);
+    drop(buffer);
+    let buffer = open(dir.path());
+    assert!(buffer.stats().unwrap().held_bytes > 4 << 20);
+    let refused = buffer.push(b"more").unwrap_err();
+    assert!(matches!(refused, Error::BufferFull { .. }), "{refused}");
+    buffer.acknowledge("c", SequenceNumber(1299)).unwrap();
+    push_together(&buffer, 1300..1600, ONE_BLOCK);
+    assert!(buffer.stats().unwrap().held_bytes <= 4 << 20 && allocated(dir.path()) <= 4 << 20);
+    assert_eq!(peek_all(&buffer, "c"), expected(1300..1600, ONE_BLOCK));
+}
+
+#[test]
 fn the_files_never_take_more_than_the_cap() {
     for (when_full, len) in [
         (WhenFull::DropOldest, ONE_BLOCK),

@@ -18,6 +18,9 @@
 //! [`Error::BufferFull`], or the oldest segment goes, as [`WhenFull`] says. A push of one small
 //! record that nothing shares takes a block of 4096 bytes; many at once share blocks.
 //!
+//! A recovery may have to begin a segment, and a cap may be lowered: where the segment that is
+//! written to would go beyond the cap if it were filled, a push counts as one at the cap.
+//!
 //! # What a crash repeats or loses
 //!
 //! - A push that returned is there after a crash of the process; with

@@ -169,7 +169,7 @@ pub struct BufferStats {
     /// Bytes of records with their headers and padding.
     pub bytes: u64,
     /// Bytes counted towards the cap: what is on the medium, and what the segment that is
-    /// written to may still take.
+    /// written to may still take. Above the cap only after a crash, or when the cap was lowered.
     pub held_bytes: u64,
     /// The cap.
     pub cap_bytes: u64,

@@ -85,6 +85,9 @@ struct Gate {
     pending_bytes: u64,
     /// The active segment that may have a successor.
     may_roll: Option<u64>,
+    /// The active segment when it would be beyond the cap if it were filled: a recovery has begun
+    /// it, or the cap was lowered.
+    beyond: Option<u64>,
 }
 
 impl Gate {
@@ -153,6 +156,9 @@ impl Space {
             && self.held(&ledger)? > self.cap
             && self.drop_oldest(&mut ledger)?
         {}
+        if self.held(&ledger)? > self.cap {
+            lock(&self.gate).beyond = Some(self.active().ordinal);
+        }
         Ok(())
     }
 
@@ -213,14 +219,15 @@ impl Space {
         let active = self.active();
         // Two more blocks, for stamps: one that is due now, and one when all is quiet again.
         let most = gate.pending_bytes + need + 2 * self.block;
-        if active.leaving || most > active.bytes.saturating_sub(active.head) {
+        let beyond = gate.beyond == Some(active.ordinal);
+        if beyond || active.leaving || most > active.bytes.saturating_sub(active.head) {
             // A roll wastes the rest of a segment, a second one the cap: what is on its way must
             // fit in one.
             let crowded = gate.pending_bytes + need > self.segment_bytes / 2;
             if let (true, Some(oldest)) = (crowded, gate.oldest()) {
                 return Ok(Err(Before::WaitFor(oldest)));
             }
-            if gate.may_roll != Some(active.ordinal) {
+            if beyond || gate.may_roll != Some(active.ordinal) {
                 return Ok(Err(Before::MakeRoom(active.ordinal, gate.oldest())));
             }
         }
@@ -301,8 +308,7 @@ impl Space {
             }
             self.refresh(&mut ledger)?;
             let held = self.held(&ledger)?;
-            if held + self.charge(self.segment_bytes) <= self.cap {
-                lock(&self.gate).may_roll = Some(ordinal);
+            if self.admit(ordinal, held) {
                 return Ok(());
             }
             if self.reclaim(&mut ledger)? > 0 {
@@ -320,6 +326,22 @@ impl Space {
             let cap = self.cap;
             return Err(Error::BufferFull { held, cap });
         }
+    }
+
+    /// Lets the active segment be filled, or have a successor, when that is within the cap.
+    fn admit(&self, ordinal: u64, held: u64) -> bool {
+        let mut gate = lock(&self.gate);
+        if gate.beyond == Some(ordinal) {
+            if held <= self.cap {
+                gate.beyond = None;
+            }
+            return gate.beyond.is_none();
+        }
+        if held + self.charge(self.segment_bytes) <= self.cap {
+            gate.may_roll = Some(ordinal);
+            return true;
+        }
+        false
     }
 
     /// Nothing goes from now on.

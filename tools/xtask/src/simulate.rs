@@ -17,7 +17,7 @@ const MEMBERS: [&str; 3] = ["engine", "engine/format", "tools/simulation"];
 /// Most ends in which a bug has to be found.
 const ENDS: &str = "400000";
 /// Longest wait for one to be found: a bug may make an engine wait for ever.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Runs the simulation with `arguments`; with `--bugs` among them, a copy of it for each bug.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {

@@ -414,7 +414,7 @@ impl Caller {
             Err(_) if self.excuses() || self.harm().is_some() => return Ok(()),
             Err(error) => return Err(format!("the buffer cannot be looked at: {error}")),
         };
-        if stats.held_bytes > stats.cap_bytes || size > stats.cap_bytes {
+        if size > stats.cap_bytes {
             return Err(format!(
                 "{size} bytes are on the medium, {} are counted, the cap is {}",
                 stats.held_bytes, stats.cap_bytes
