@@ -9,6 +9,7 @@ use std::{
     io::{BufRead, BufReader, ErrorKind},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -134,10 +135,42 @@ impl Fuzz {
 
     fn search(&self, target: &str, seconds: u64, jobs: u32) -> Result<Figures, Failure> {
         let before = self.artifacts(target);
+        let mut figures = match jobs {
+            0 | 1 => follow(&mut self.searcher(target, seconds)?, target)?,
+            _ => self.search_together(target, seconds, jobs)?,
+        };
+        figures.findings = self
+            .artifacts(target)
+            .difference(&before)
+            .cloned()
+            .collect();
+        figures.failed |= !figures.findings.is_empty();
+        Ok(figures)
+    }
+
+    /// Lets several fuzzers search at a time. Each takes up what the others put into the corpus.
+    fn search_together(&self, target: &str, seconds: u64, jobs: u32) -> Result<Figures, Failure> {
+        failure::run(&mut self.cargo_fuzz("build", target))?;
+        let commands = (0..jobs).map(|_| self.searcher(target, seconds));
+        let commands = commands.collect::<Result<Vec<Command>, Failure>>()?;
+        let each: Vec<Result<Figures, Failure>> = thread::scope(|scope| {
+            let start = |mut command| scope.spawn(move || follow(&mut command, target));
+            let running: Vec<_> = commands.into_iter().map(start).collect();
+            let ended = running.into_iter().map(|thread| {
+                let ended = thread.join();
+                ended.unwrap_or_else(|_| Err(Failure::Wrong("following a fuzzer failed".into())))
+            });
+            ended.collect()
+        });
+        let each = each
+            .into_iter()
+            .collect::<Result<Vec<Figures>, Failure>>()?;
+        Ok(Figures::together(target, &each))
+    }
+
+    /// A fuzzer that searches for so many seconds.
+    fn searcher(&self, target: &str, seconds: u64) -> Result<Command, Failure> {
         let mut command = self.cargo_fuzz("run", target);
-        if jobs > 1 {
-            command.arg(format!("--jobs={jobs}"));
-        }
         command
             .arg(self.corpus(target)?)
             .arg("--")
@@ -158,14 +191,7 @@ impl Fuzz {
         if dictionary.is_file() {
             command.arg(format!("-dict={}", dictionary.display()));
         }
-        let mut figures = follow(&mut command, target)?;
-        figures.findings = self
-            .artifacts(target)
-            .difference(&before)
-            .cloned()
-            .collect();
-        figures.failed |= !figures.findings.is_empty();
-        Ok(figures)
+        Ok(command)
     }
 
     fn once(&self, target: &str, file: &Path) -> Result<Command, Failure> {

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, path::PathBuf};
 
 /// What came of fuzzing a target.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Figures {
     pub(super) target: String,
     /// With the time that building took.
@@ -25,6 +25,21 @@ impl Figures {
         Figures {
             target: target.to_owned(),
             ..Figures::default()
+        }
+    }
+
+    /// The figures of several fuzzers that shared a corpus.
+    pub(super) fn together(target: &str, each: &[Figures]) -> Figures {
+        let most = |of: fn(&Figures) -> u64| each.iter().map(of).max().unwrap_or(0);
+        Figures {
+            seconds: most(|f| f.seconds),
+            executions: each.iter().map(|f| f.executions).sum(),
+            rate: each.iter().map(|f| f.rate).sum(),
+            edges: most(|f| f.edges),
+            features: most(|f| f.features),
+            corpus: most(|f| f.corpus),
+            failed: each.iter().any(|f| f.failed),
+            ..Figures::of(target)
         }
     }
 
@@ -86,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fuzzer_is_understood_alone_and_in_parallel() {
+    fn a_fuzzer_is_understood_alone_and_beside_another() {
         let mut alone = Figures::of("t");
         alone
             .hear("#524\tNEW    cov: 77 ft: 285 corp: 40/4Kb lim: 15 exec/s: 105 rss: 51Mb L: 1/2");
@@ -103,9 +118,20 @@ mod tests {
             ..Figures::of("t")
         };
         assert_eq!(alone, expected);
-        let mut parallel = Figures::of("t");
-        parallel
-            .hear("#900: cov: 77 ft: 285 corp: 40 exec/s: 225 oom/timeout/crash: 0/0/0 time: 4s");
-        assert_eq!(parallel, expected);
+        let other = Figures {
+            executions: 100,
+            rate: 25,
+            edges: 80,
+            failed: true,
+            ..Figures::of("t")
+        };
+        let together = Figures {
+            executions: 1000,
+            rate: 250,
+            edges: 80,
+            failed: true,
+            ..expected.clone()
+        };
+        assert_eq!(Figures::together("t", &[alone, other]), together);
     }
 }
