@@ -27,6 +27,7 @@ use crate::{
 pub(crate) const BUFFER: u64 = u64::from_be_bytes(*b"\0\0buffer");
 /// The cursors that may be there.
 pub(crate) const NAMES: [&str; 3] = ["first", "second", "third"];
+
 /// How a buffer is opened, and its cursors.
 #[derive(Debug, Clone)]
 pub(crate) struct BufferModel {

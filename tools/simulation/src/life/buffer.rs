@@ -195,13 +195,23 @@ impl Life {
             }
             29 => caller.flush_acknowledgements()?,
             30 => caller.make_or_remove_cursor()?,
-            31 => caller.look(device.with_disk(|disk| disk.size()))?,
+            31 => caller.look()?,
             32 => {
                 let full = self.climate == Climate::Full && world.once_in(2);
                 world.with_weather(|weather| weather.full = full);
                 world.pass(300);
             }
             _ => self.reopen_buffer(world, device, caller)?,
+        }
+        let cap = lock(&self.model)
+            .buffer
+            .as_ref()
+            .map(|buffer| buffer.cap_bytes);
+        let size = device.with_disk(|disk| disk.size());
+        if cap.is_some_and(|cap| size > cap) {
+            return Err(format!(
+                "{size} bytes are on the medium, the cap is {cap:?}"
+            ));
         }
         caller.poll()
     }
