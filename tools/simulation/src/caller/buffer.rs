@@ -103,13 +103,16 @@ impl Caller {
         let before = self.alone(|| buffer.stats());
         let sent = self.alone(|| buffer.push_later(&records));
         let after = self.alone(|| buffer.stats());
-        if let (Ok(before), Ok(after)) = (before, after)
-            && after.dropped > before.dropped
-            && before.held_bytes + SEGMENT <= before.cap_bytes
-        {
-            return Err(format!(
-                "the oldest was dropped, and there was room: {before:?}"
-            ));
+        if let (Ok(before), Ok(after)) = (before, after) {
+            if after.dropped > before.dropped && before.held_bytes + SEGMENT <= before.cap_bytes {
+                return Err(format!(
+                    "the oldest was dropped, and there was room: {before:?}"
+                ));
+            }
+            // With all that the segment that is written to may still take.
+            if sent.is_ok() && after.held_bytes > after.cap_bytes {
+                return Err(format!("pushed beyond the cap: {after:?}"));
+            }
         }
         let full = matches!(&sent, Err(Error::BufferFull { .. }));
         if let Err(error) = &sent {
