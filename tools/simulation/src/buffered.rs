@@ -36,6 +36,8 @@ pub(crate) struct BufferModel {
     pub(crate) acknowledge: AcknowledgeMode,
     durability: Durability,
     compression: CompressionChoice,
+    /// Much is pushed, and little is acknowledged.
+    pub(crate) hoards: bool,
     pub(crate) cursors: BTreeMap<&'static str, CursorModel>,
 }
 
@@ -88,6 +90,7 @@ impl BufferModel {
                 0 => CompressionChoice::Zstd(1),
                 _ => CompressionChoice::None,
             },
+            hoards: choices.once_in(3),
             cursors: BTreeMap::new(),
         }
     }

@@ -74,7 +74,8 @@ impl Caller {
         let Some(buffer) = self.buffer() else {
             return Ok(());
         };
-        let (count, len) = sizes::choose(&self.world, self.bulky);
+        let bulky = self.bulky || self.hoards();
+        let (count, len) = sizes::choose(&self.world, bulky);
         if !self.never_waits(&buffer, count as usize * (len as usize + 64))
             && !self.settle_pushes()?
         {
@@ -176,8 +177,16 @@ impl Caller {
         !stats.cursors.is_empty() && { cursors }.all(all) && !self.excuses()
     }
 
+    fn hoards(&self) -> bool {
+        let model = lock(&self.model);
+        model.buffer.as_ref().is_some_and(|buffer| buffer.hoards)
+    }
+
     /// Looks at what a cursor has not acknowledged, and acknowledges some of it.
     pub(crate) fn consume(&self) -> Result<(), String> {
+        if self.hoards() && !self.world.once_in(6) {
+            return self.push();
+        }
         let (Some(buffer), Some((name, next))) = (self.buffer(), self.some_cursor()) else {
             return Ok(());
         };
