@@ -176,18 +176,18 @@ impl Model {
     }
 
     /// Judges the cursors of a buffer that was opened, beside the records that are in it. Where
-    /// it is `excused`, the medium has lost what was written to it; where there are `errors`, a
-    /// copy of a cursor may not have been readable.
+    /// it is `excused`, the medium has lost what was written to it; where a place was `unread`,
+    /// an older one may count.
     pub(crate) fn judge_cursors(
         &mut self,
         cursors: &Cursors,
         found: &Found,
         excused: bool,
-        errors: bool,
+        unread: bool,
     ) -> Result<(), String> {
         let report = &cursors.report;
         let whole = report.mended.is_empty() && report.damaged.is_empty();
-        if !excused && !(report.set_back.is_empty() && (whole || errors)) {
+        if !excused && !(report.set_back.is_empty() && (whole || unread)) {
             return Err(format!("a cursor was damaged by nobody: {report:?}"));
         }
         let there: BTreeSet<&str> = { cursors.each.iter() }
@@ -222,7 +222,7 @@ impl Model {
             if status.damaged {
                 continue;
             }
-            if report.mended.iter().any(|mended| mended == name) {
+            if unread {
                 cursor.floor = cursor.floor.min(status.next.0);
             }
             cursor

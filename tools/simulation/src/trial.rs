@@ -374,7 +374,7 @@ impl Trial {
             ending,
             harm,
             self.wall_ms,
-            false,
+            self.past.place_unread,
         )?;
         power_went.store(false, Ordering::Relaxed);
         let caller = Caller::new(world, model);

@@ -26,6 +26,8 @@ pub(crate) struct Past {
     pub(crate) lied: bool,
     /// A flush has failed.
     pub(crate) flush_failed: bool,
+    /// A copy of a cursor's place could not be read: the other one counts, and is written over it.
+    pub(crate) place_unread: bool,
 }
 
 impl Past {

@@ -226,6 +226,8 @@ impl Nature for World {
                 weather, choices, ..
             } = &mut *inner;
             let fate = weather.fate(action, choices);
+            let place = path.extension().is_some_and(|end| end == "cursor");
+            weather.past.place_unread |= place && action == Action::Read && fate != Fate::Done;
             let operations = inner.operations;
             if let Some(log) = &mut inner.log {
                 let gone = if self.dead.load(Ordering::SeqCst) {

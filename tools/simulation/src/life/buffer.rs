@@ -71,14 +71,16 @@ impl Life {
         let calm = world.with_weather(|weather| std::mem::replace(&mut weather.calm, true));
         let judged = Cursors::read(&buffer).and_then(|cursors| {
             let mut model = lock(&self.model);
-            let errors = self.climate == Climate::Errors;
-            judge(&mut model, &cursors, &found, ending, harm, now_ms, errors)
+            let unread = world.with_weather(|weather| weather.past.place_unread);
+            judge(&mut model, &cursors, &found, ending, harm, now_ms, unread)
         });
         world.with_weather(|weather| weather.calm = calm);
         if world.is_dead() {
             return Ok(());
         }
         judged.map_err(|what| format!("{what}\n  after {ending:?}"))?;
+        // What counts by now is on the medium.
+        world.with_weather(|weather| weather.past.place_unread = false);
         world.tell(|| format!("opened the buffer: {:?}", buffer.open_report()));
         caller.set_buffer(buffer);
         if existence == Existence::Making {
@@ -225,7 +227,7 @@ pub(crate) fn judge(
     ending: Ending,
     harm: Option<&Harm>,
     now_ms: u64,
-    errors: bool,
+    unread: bool,
 ) -> Result<(), String> {
     let Some(shard) = model.shards.get_mut(&BUFFER) else {
         return Ok(());
@@ -242,5 +244,5 @@ pub(crate) fn judge(
     };
     shard.existence = Existence::Made;
     shard.judge(found, ending, harm, now_ms)?;
-    model.judge_cursors(cursors, found, harm.is_some(), errors)
+    model.judge_cursors(cursors, found, harm.is_some(), unread)
 }
