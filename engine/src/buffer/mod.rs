@@ -143,7 +143,8 @@ impl Buffer {
     /// # Errors
     /// As [`Store::open`]; [`Error::NotABuffer`] for another store; [`Error::NoShard`] when
     /// there are cursors and the records are gone; [`Error::Io`] when a cursor's place cannot be
-    /// written once more. Damaged records or cursors do not fail the opening: see [`Buffer::open_report`] and [`Buffer::state`].
+    /// written once more. Damaged records or cursors do not fail the opening: see
+    /// [`Buffer::open_report`] and [`Buffer::state`].
     pub fn open(path: impl AsRef<Path>, options: BufferOptions) -> Result<Buffer, Error> {
         options.check()?;
         let path = path.as_ref();
